@@ -1,0 +1,34 @@
+"""Choose, tune and run text-embedding models.
+
+Names are loaded on first use, so that ``import embedsmith`` costs numpy and the extension only.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from embedsmith._core import __version__
+
+if TYPE_CHECKING:
+    from embedsmith import exceptions
+
+_HOMES: dict[str, str] = {}
+
+__all__ = ["__version__", "exceptions"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "exceptions":
+        return importlib.import_module("embedsmith.exceptions")
+    home = _HOMES.get(name)
+    if home is None:
+        msg = f"module 'embedsmith' has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,52 @@
+"""The one gate through which optional packages are imported."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from embedsmith.exceptions import MissingDependencyError
+
+__all__ = ["require"]
+
+
+def require(module: str, *, extra: str, feature: str) -> ModuleType:
+    """Import an optional package, or say which command installs it.
+
+    Only the absence of ``module`` itself is translated; an import error inside it passes through.
+
+    Parameters
+    ----------
+    module : str
+        Import name, dots allowed.
+    extra : str
+        Extra of embedsmith that installs it.
+    feature : str
+        What needs it, as the start of a sentence: ``"The BM25 baseline"``.
+
+    Returns
+    -------
+    ModuleType
+        The imported module.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the package is not installed.
+
+    Examples
+    --------
+    >>> require("json", extra="none", feature="This example").__name__
+    'json'
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        top = module.split(".", 1)[0]
+        if error.name is None or error.name.split(".", 1)[0] != top:
+            raise
+        msg = (
+            f"{feature} needs '{top}', which is not installed. "
+            f"Install it with: pip install 'embedsmith[{extra}]'"
+        )
+        raise MissingDependencyError(msg, name=top) from error

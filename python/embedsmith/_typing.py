@@ -1,0 +1,21 @@
+"""Types shared by every layer; imports nothing of embedsmith."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32Array: TypeAlias = NDArray[np.float32]
+F64Array: TypeAlias = NDArray[np.float64]
+I64Array: TypeAlias = NDArray[np.int64]
+BoolArray: TypeAlias = NDArray[np.bool_]
+
+Metric: TypeAlias = Literal["cosine", "dot", "l2"]
+Device: TypeAlias = Literal["cpu", "cuda"]
+
+QrelsLike: TypeAlias = Mapping[str, Mapping[str, int]]
+RunLike: TypeAlias = Mapping[str, Mapping[str, float]]
+Json: TypeAlias = dict[str, Any]

@@ -1,0 +1,84 @@
+"""Every error that embedsmith raises on purpose.
+
+::
+
+    EmbedsmithError (Exception)
+    ├── ShapeError (ValueError)             an array's shape, dtype, layout, or a count such as k
+    ├── NonFiniteError (ValueError)         NaN or infinity in an array
+    ├── MeasureError (ValueError)           a measure that does not exist, or cannot be computed so
+    ├── DataError (ValueError)              a data set that contradicts itself
+    │   └── ParseError                      a file that cannot be read: path, line and column
+    ├── ModelError (ValueError)             a model folder or name that cannot be used
+    │   └── UnsafeModelError                a model that would run code or unpickle
+    ├── DeviceError (RuntimeError)          a device asked for and not there
+    ├── MissingDependencyError (ImportError)  an optional package that is not installed
+    ├── OutputError (OSError)               a place that cannot be written
+    └── CacheError (RuntimeError)           an embedding cache that cannot be used
+
+Each message says what was seen, what was expected, and what to do.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CacheError",
+    "DataError",
+    "DeviceError",
+    "EmbedsmithError",
+    "MeasureError",
+    "MissingDependencyError",
+    "ModelError",
+    "NonFiniteError",
+    "OutputError",
+    "ParseError",
+    "ShapeError",
+    "UnsafeModelError",
+]
+
+
+class EmbedsmithError(Exception):
+    """Root of all errors raised on purpose."""
+
+
+class ShapeError(EmbedsmithError, ValueError):
+    """An array has the wrong shape, dtype or memory layout, or a count is out of range."""
+
+
+class NonFiniteError(EmbedsmithError, ValueError):
+    """An array holds NaN or infinity; the message names the argument and the row."""
+
+
+class MeasureError(EmbedsmithError, ValueError):
+    """A measure does not exist or cannot be computed with these arguments."""
+
+
+class DataError(EmbedsmithError, ValueError):
+    """A data set contradicts itself: unknown ids, duplicates, empty parts."""
+
+
+class ParseError(DataError):
+    """A file cannot be read as its format; the message carries path, line and column."""
+
+
+class ModelError(EmbedsmithError, ValueError):
+    """A model folder or name cannot be used."""
+
+
+class UnsafeModelError(ModelError):
+    """A model would run its own code or be unpickled; embedsmith refuses both."""
+
+
+class DeviceError(EmbedsmithError, RuntimeError):
+    """A device was asked for and is not there."""
+
+
+class MissingDependencyError(EmbedsmithError, ImportError):
+    """An optional package is not installed; the message holds the command that installs it."""
+
+
+class OutputError(EmbedsmithError, OSError):
+    """A place cannot be written."""
+
+
+class CacheError(EmbedsmithError, RuntimeError):
+    """An embedding cache cannot be used."""

@@ -1,0 +1,1 @@
+//! Instruction sets: detected once, chosen, forced.

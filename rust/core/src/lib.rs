@@ -1,0 +1,13 @@
+//! Everything in embedsmith that has a right answer without Python.
+//!
+//! Search (`topk`), the measures of retrieval (`metrics`), their statistics (`stats`) and the
+//! parsers of the field's file formats (`formats`). All `unsafe` code lives in `kernels`.
+
+pub mod error;
+pub mod formats;
+pub mod kernels;
+pub mod metrics;
+pub mod rank;
+pub mod rows;
+pub mod stats;
+pub mod topk;

@@ -1,0 +1,1 @@
+//! The one tie order: better score first, then the lower row.

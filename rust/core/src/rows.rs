@@ -1,0 +1,1 @@
+//! Borrowed row-major matrices.

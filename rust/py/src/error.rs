@@ -1,0 +1,15 @@
+//! The only place that picks a Python class for an error of the core.
+
+use embedsmith_core::error::Error;
+use pyo3::PyErr;
+
+pyo3::import_exception!(embedsmith.exceptions, ShapeError);
+
+/// The Python exception for an error of the core.
+pub(crate) fn to_py(error: &Error) -> PyErr {
+    let message = error.to_string();
+    match error {
+        Error::Layout { .. } => ShapeError::new_err(message),
+        _ => ShapeError::new_err(message),
+    }
+}

@@ -1,0 +1,16 @@
+//! The Python extension module `embedsmith._core`.
+//!
+//! Each file checks its arguments, borrows them, releases the GIL, calls `embedsmith-core` and
+//! hands the result over. Nothing is computed here.
+#![forbid(unsafe_code)]
+
+use pyo3::prelude::*;
+
+mod error;
+
+/// Native core of embedsmith; use the typed functions of the package instead.
+#[pymodule]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    Ok(())
+}
