@@ -16,6 +16,109 @@ pub enum Error {
         /// Columns claimed.
         dim: usize,
     },
+    /// Two matrices differ in width.
+    #[error(
+        "queries have {queries} columns but corpus has {corpus}. \
+         Encode both with the same model, or cut both to the same width."
+    )]
+    Width {
+        /// Columns of the queries.
+        queries: usize,
+        /// Columns of the corpus.
+        corpus: usize,
+    },
+    /// No hits were asked for.
+    #[error("k is 0; ask for at least one hit per query.")]
+    ZeroK,
+    /// An argument without rows.
+    #[error("{argument} is empty; pass at least one row.")]
+    Empty {
+        /// Name of the argument.
+        argument: &'static str,
+    },
+    /// NaN or infinity.
+    #[error(
+        "{argument} row {row} holds NaN or infinity, so it has no place in an order. \
+         Look at what produced it, or drop the row."
+    )]
+    NonFinite {
+        /// Name of the argument.
+        argument: &'static str,
+        /// First such row.
+        row: usize,
+    },
+    /// More rows than a row number can name.
+    #[error("{argument} has {rows} rows; at most {most} fit one search. Split it into shards.")]
+    TooManyRows {
+        /// Name of the argument.
+        argument: &'static str,
+        /// Rows found.
+        rows: usize,
+        /// Rows allowed.
+        most: usize,
+    },
+    /// `where` or `norms` does not have one entry per corpus row.
+    #[error("{argument} has {found} entries but corpus has {expected} rows; pass one per row.")]
+    PerRow {
+        /// Name of the argument.
+        argument: &'static str,
+        /// Entries found.
+        found: usize,
+        /// Corpus rows.
+        expected: usize,
+    },
+    /// The exclusions do not fit the queries.
+    #[error(
+        "exclude describes {found} queries but there are {expected}; \
+         pass one list of corpus rows per query."
+    )]
+    ExcludeLength {
+        /// Lists found.
+        found: usize,
+        /// Queries.
+        expected: usize,
+    },
+    /// An exclusion that names no corpus row.
+    #[error(
+        "exclude names row {row} for query {query}, but corpus has rows 0 to {last}. \
+         Rows are positions in corpus, not document ids."
+    )]
+    ExcludeRow {
+        /// The query.
+        query: usize,
+        /// The row named.
+        row: i64,
+        /// Last row of the corpus.
+        last: usize,
+    },
+    /// An instruction set that is unknown, or that this machine lacks.
+    #[error("EMBEDSMITH_ISA={found:?} is not available here; choose one of {available}, or unset it.")]
+    Isa {
+        /// The value found.
+        found: String,
+        /// What this machine has.
+        available: String,
+    },
+    /// A number of threads that is none.
+    #[error(
+        "threads={found} is no positive number; \
+         pass threads=1 or more, or unset EMBEDSMITH_NUM_THREADS."
+    )]
+    Threads {
+        /// The value found.
+        found: String,
+    },
+    /// The system refused to start threads.
+    #[error("the system refused {threads} threads ({reason}); pass a smaller threads=.")]
+    Pool {
+        /// Threads wanted.
+        threads: usize,
+        /// The system's words.
+        reason: String,
+    },
+    /// The job was stopped by its caller.
+    #[error("stopped on request.")]
+    Stopped,
 }
 
 /// Result with this crate's [`Error`].

@@ -10,4 +10,5 @@ pub mod metrics;
 pub mod rank;
 pub mod rows;
 pub mod stats;
+pub mod threads;
 pub mod topk;
