@@ -1,0 +1,66 @@
+# Every target does its own set-up: a fresh clone needs python3 (3.10 or newer), cargo and make.
+# PYTHON names another interpreter; PYTEST_ARGS and BENCH_ARGS go to pytest.
+
+PYTHON ?= python3
+ifeq ($(OS),Windows_NT)
+VENV := .venv/Scripts
+else
+VENV := .venv/bin
+endif
+CARGO_PYTHON := PYO3_PYTHON=$(CURDIR)/$(VENV)/python
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+# Models and data come from installed packages and the disk; nothing here asks a model hub.
+export HF_HUB_OFFLINE := 1
+export TOKENIZERS_PARALLELISM := false
+# The checkout's own packages only: a PYTHONPATH from outside would shadow them.
+unexport PYTHONPATH
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench wheel clean python
+
+help:
+	@echo "make demo   compare all-MiniLM-L6-v2 with BM25 on the bundled sample"
+	@echo "make test   build, then run cargo test and pytest"
+	@echo "make lint   rustfmt, clippy, ruff, mypy, stubtest"
+	@echo "make bench  measure against the peers; write benches/record/"
+	@echo "make wheel  build the wheel and the source distribution into dist/"
+	@echo "make clean  remove .venv, dist/ and build output"
+
+python:
+	@command -v $(PYTHON) >/dev/null 2>&1 || { \
+	  echo "error: embedsmith needs Python 3.10 or newer, and no $(PYTHON) is on PATH: install it, or name one, as in make test PYTHON=python3.12." >&2; \
+	  exit 1; }
+
+demo: python
+	@$(PYTHON) tools/environment.py demo
+	$(VENV)/embedsmith eval --data sample:bank --model st:all-MiniLM-L6-v2 --model bm25 \
+	  --measures ndcg@10,recall@10,rr@10 --out results/demo
+
+test: python
+	@$(PYTHON) tools/environment.py test
+	$(CARGO_PYTHON) cargo test --locked
+	$(VENV)/python -m pytest $(PYTEST_ARGS)
+
+lint: python
+	@$(PYTHON) tools/environment.py lint
+	cargo fmt --all --check
+	$(CARGO_PYTHON) cargo clippy --locked --workspace --all-targets -- -D warnings
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/mypy
+	$(VENV)/python -m mypy.stubtest embedsmith._core --mypy-config-file pyproject.toml \
+	  --allowlist tests/stubtest-allow.txt
+
+bench: python
+	@$(PYTHON) tools/environment.py bench
+	$(VENV)/python -m pytest benches --record $(BENCH_ARGS)
+
+wheel: python
+	@$(PYTHON) tools/environment.py dev
+	$(VENV)/maturin build --release --locked --out dist
+	$(VENV)/maturin sdist --out dist
+
+clean:
+	rm -rf .venv dist target results python/embedsmith/_core.*.so
