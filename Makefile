@@ -28,9 +28,15 @@ help:
 	@echo "make wheel  build the wheel and the source distribution into dist/"
 	@echo "make clean  remove .venv, dist/ and build output"
 
+NEEDS_PYTHON := embedsmith needs Python 3.10 or newer
+NAME_PYTHON := as in make test PYTHON=python3.12
+
 python:
 	@command -v $(PYTHON) >/dev/null 2>&1 || { \
-	  echo "error: embedsmith needs Python 3.10 or newer, and no $(PYTHON) is on PATH: install it, or name one, as in make test PYTHON=python3.12." >&2; \
+	  echo "error: $(NEEDS_PYTHON), and no $(PYTHON) is on PATH: install it, or name one, $(NAME_PYTHON)." >&2; \
+	  exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "error: $(NEEDS_PYTHON), but $(PYTHON) is $$($(PYTHON) --version 2>&1): name a newer one, $(NAME_PYTHON)." >&2; \
 	  exit 1; }
 
 demo: python

@@ -3,9 +3,11 @@
 
 ``python3 tools/environment.py EXTRA`` creates ``.venv``, installs the dependencies of that extra
 and builds the extension into the checkout. Each step leaves a stamp, so a second call does nothing.
-Standard library and old syntax only: an old Python must get as far as the sentence that says it is
-too old. Packages come from wherever pip is configured to look on this machine.
+Standard library only: nothing is installed yet. The Makefile has checked the interpreter's version.
+Packages come from wherever pip is configured to look on this machine.
 """
+
+from __future__ import annotations
 
 import ast
 import hashlib
@@ -23,7 +25,6 @@ STAMPS = VENV / ".embedsmith"
 SCRIPTS = VENV / ("Scripts" if os.name == "nt" else "bin")
 EXE = ".exe" if os.name == "nt" else ""
 PYTHON = SCRIPTS / f"python{EXE}"
-OLDEST_PYTHON = (3, 10)
 
 # What uv calls the settings of pip; a value set for uv itself wins.
 UV_NAMES = {
@@ -47,21 +48,9 @@ def main() -> None:
     if len(sys.argv) != 2:
         msg = "name one extra of pyproject.toml, as in python3 tools/environment.py test."
         raise SetupError(msg)
-    check_python()
     check_rust()
     create_venv()
     prepare(sys.argv[1])
-
-
-def check_python() -> None:
-    """Refuse a Python that the package does not support."""
-    if sys.version_info[:2] < OLDEST_PYTHON:
-        found = ".".join(str(part) for part in sys.version_info[:2])
-        msg = (
-            f"embedsmith needs Python 3.10 or newer, but {sys.executable} is {found}: name a newer "
-            "one, as in make test PYTHON=python3.12."
-        )
-        raise SetupError(msg)
 
 
 def check_rust() -> None:
@@ -90,10 +79,10 @@ def create_venv() -> None:
     if PYTHON.is_file() and fresh(stamp, key):
         return
     if VENV.exists():
-        shutil.rmtree(str(VENV))
+        shutil.rmtree(VENV)
     uv = shutil.which("uv")
     if uv:
-        run([uv, "venv", "--quiet", "--python", sys.executable, VENV], uv_environment())
+        run([uv, "venv", "--quiet", "--python", sys.executable, str(VENV)], uv_environment())
     else:
         create_venv_without_uv()
     STAMPS.mkdir()
@@ -113,7 +102,7 @@ def create_venv_without_uv() -> None:
         raise SetupError(msg)
     # uv installs in seconds what takes pip minutes; pip does as well.
     say("installing uv")
-    installed = subprocess.run([str(PYTHON), "-m", "pip", "install", "--quiet", "uv"], check=False)
+    installed = subprocess.run([PYTHON, "-m", "pip", "install", "--quiet", "uv"], check=False)
     if installed.returncode != 0:
         say("uv cannot be installed here: going on with pip, which is slower")
 
@@ -137,16 +126,20 @@ def prepare(extra: str) -> None:
     build.write_text(wanted + extension_state())
 
 
-def installer() -> "tuple[list[str], dict[str, str]]":
+def installer() -> tuple[list[str], dict[str, str]]:
     """Return the command that installs into ``.venv``, and its environment."""
     inside = SCRIPTS / f"uv{EXE}"
     uv = str(inside) if inside.is_file() else shutil.which("uv")
     if uv:
-        return [uv, "pip", "install", "--quiet", "--python", str(PYTHON)], uv_environment()
-    return [str(PYTHON), "-m", "pip", "install", "--quiet"], dict(os.environ)
+        command, env = [uv, "pip", "install", "--python", str(PYTHON)], uv_environment()
+    else:
+        command, env = [str(PYTHON), "-m", "pip", "install"], dict(os.environ)
+    # A build without isolation looks for maturin on PATH.
+    env["PATH"] = os.pathsep.join([str(SCRIPTS), env.get("PATH", os.defpath)])
+    return [*command, "--quiet"], env
 
 
-def uv_environment() -> "dict[str, str]":
+def uv_environment() -> dict[str, str]:
     """Return the environment in which uv looks for packages, and trusts, what pip does here."""
     env = dict(os.environ)
     for name, value in pip_settings().items():
@@ -161,7 +154,7 @@ def uv_environment() -> "dict[str, str]":
     return env
 
 
-def pip_settings() -> "dict[str, str]":
+def pip_settings() -> dict[str, str]:
     """Return pip's configuration on this machine (files and PIP_* variables), by plain name."""
     command = [sys.executable, "-m", "pip", "config", "list"]
     # A Python without pip has no configuration of pip either: the listing is empty then.
@@ -172,9 +165,9 @@ def pip_settings() -> "dict[str, str]":
     return {name.rpartition(".")[2]: str(ast.literal_eval(value)) for name, _, value in pairs}
 
 
-def run(command: "list[object]", env: "dict[str, str]") -> None:
+def run(command: list[str], env: dict[str, str]) -> None:
     """Run a command in the checkout; its failure ends the set-up with its own exit status."""
-    status = subprocess.run([str(part) for part in command], cwd=str(ROOT), env=env, check=False)
+    status = subprocess.run(command, cwd=ROOT, env=env, check=False)
     if status.returncode != 0:
         raise SystemExit(status.returncode)
 
@@ -187,7 +180,7 @@ def extension_state() -> str:
     )
 
 
-def digest(paths: "list[Path]") -> str:
+def digest(paths: list[Path]) -> str:
     """Hash files by name and content."""
     found = hashlib.sha256()
     for path in sorted(paths):
@@ -214,7 +207,7 @@ def matched(pattern: str, where: str) -> str:
     return found.group(1)
 
 
-def numbers(version: str) -> "list[int]":
+def numbers(version: str) -> list[int]:
     """Return the parts of a version for comparison."""
     return [int(part) for part in version.split(".")]
 
