@@ -142,7 +142,7 @@ def installer() -> tuple[list[str], dict[str, str]]:
 def uv_environment() -> dict[str, str]:
     """Return the environment in which uv looks for packages, and trusts, what pip does here."""
     env = dict(os.environ)
-    for name, value in pip_settings().items():
+    for name, value in pip_settings(pip_listing()).items():
         if name in UV_NAMES:
             # pip separates several values by blanks or line ends, uv by blanks or commas.
             joiner = "," if name == "find-links" else " "
@@ -154,13 +154,18 @@ def uv_environment() -> dict[str, str]:
     return env
 
 
-def pip_settings() -> dict[str, str]:
-    """Return pip's configuration on this machine (files and PIP_* variables), by plain name."""
+def pip_listing() -> str:
+    """Return pip's configuration on this machine, from its files and the PIP_* variables."""
     command = [sys.executable, "-m", "pip", "config", "list"]
     # A Python without pip has no configuration of pip either: the listing is empty then.
-    listing = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
-    ).stdout.decode()
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False
+    )
+    return done.stdout
+
+
+def pip_settings(listing: str) -> dict[str, str]:
+    """Return the values of a listing by plain name, so that ``:env:.cert`` becomes ``cert``."""
     pairs = [line.partition("=") for line in listing.splitlines() if "=" in line]
     return {name.rpartition(".")[2]: str(ast.literal_eval(value)) for name, _, value in pairs}
 
