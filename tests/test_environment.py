@@ -74,9 +74,9 @@ def test_old_python_is_refused_before_the_set_up_runs(command: Callable[[str, st
         ["make", "test", f"PYTHON={script}"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode != 0
-    first, *_ = done.stderr.splitlines()
-    assert "needs Python 3.10 or newer" in first
-    assert "is Python 3.8.1: name a newer one" in first
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert "needs Python 3.10 or newer" in line
+    assert "is Python 3.8.1: name a newer one" in line
 
 
 def test_uv_looks_where_pip_is_configured_to(monkeypatch: pytest.MonkeyPatch) -> None:
