@@ -1,1 +1,269 @@
 //! Exact top-k search.
+//!
+//! A cheap pass (`pass`) looks at all pairs and keeps, per query, the rows that its proven error
+//! bound (`certificate`) cannot rule out (`candidates`); only those get the canonical `f64` score
+//! (`metric`), which alone decides order. So the answer has the same bits for every instruction set,
+//! number of threads and block size.
+
+mod candidates;
+mod certificate;
+mod exclude;
+mod metric;
+mod pass;
+mod pass_f32;
+mod scan;
+
+pub use exclude::Exclude;
+pub use metric::{Metric, norm};
+
+use candidates::{Candidates, first_capacity};
+use metric::Normed;
+use pass::Pass as _;
+use pass_f32::F32Pass;
+use rayon::prelude::*;
+use scan::{Shared, Walk};
+
+use crate::error::{Error, Result};
+use crate::kernels::Kernels;
+use crate::rank::Ranked;
+use crate::rows::Rows;
+use crate::threads::{Control, pool};
+
+/// Multiply-adds under which starting threads costs more than it saves.
+const SERIAL_WORK: usize = 1 << 21;
+
+/// Memory for candidates; larger batches of queries are cut.
+const CANDIDATE_BYTES: usize = 64 << 20;
+
+/// What to search, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Search<'a> {
+    /// Queries, one a row.
+    pub queries: Rows<'a>,
+    /// Corpus, one document a row.
+    pub corpus: Rows<'a>,
+    /// Canonical norms of the corpus rows if they are known; also says that the rows are finite.
+    pub norms: Option<&'a [f64]>,
+    /// Hits wanted per query.
+    pub k: usize,
+    /// How vectors are compared.
+    pub metric: Metric,
+    /// Rows that a query must not return.
+    pub exclude: Option<&'a Exclude>,
+    /// Rows that may be returned at all; `None` is all of them.
+    pub allowed: Option<&'a [bool]>,
+    /// Instruction set.
+    pub kernels: Kernels,
+    /// Threads.
+    pub threads: usize,
+}
+
+/// The hits of all queries, row-major, `width` per query.
+#[derive(Debug, PartialEq)]
+pub struct Hits {
+    /// Scores, best first; [`Metric::worst`] where no row is left.
+    pub scores: Vec<f32>,
+    /// Corpus rows; -1 where none is left.
+    pub rows: Vec<i64>,
+    /// `min(k, corpus rows)`.
+    pub width: usize,
+}
+
+impl Search<'_> {
+    /// Multiply-adds of the pass.
+    #[must_use]
+    pub fn work(&self) -> usize {
+        self.queries.len().saturating_mul(self.corpus.len()).saturating_mul(self.corpus.dim().max(1))
+    }
+
+    fn check(&self) -> Result<()> {
+        let (queries, corpus) = (self.queries, self.corpus);
+        for (argument, rows) in [("queries", queries), ("corpus", corpus)] {
+            if rows.is_empty() {
+                return Err(Error::Empty { argument });
+            }
+        }
+        if queries.dim() != corpus.dim() {
+            return Err(Error::Width { queries: queries.dim(), corpus: corpus.dim() });
+        }
+        if self.k == 0 {
+            return Err(Error::ZeroK);
+        }
+        let most = u32::MAX as usize;
+        if corpus.len() > most {
+            return Err(Error::TooManyRows { argument: "corpus", rows: corpus.len(), most });
+        }
+        let per_row = [("where", self.allowed.map(<[_]>::len)), ("norms", self.norms.map(<[_]>::len))];
+        for (argument, found) in per_row {
+            if let Some(found) = found.filter(|&found| found != corpus.len()) {
+                return Err(Error::PerRow { argument, found, expected: corpus.len() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the best rows of every query, in canonical order.
+    ///
+    /// # Errors
+    /// If shapes do not fit, an input holds NaN or infinity, or `control` asked to stop.
+    pub fn run(&self, control: &Control) -> Result<Hits> {
+        self.check()?;
+        if let Some(row) = self.queries.first_non_finite() {
+            return Err(Error::NonFinite { argument: "queries", row });
+        }
+        let threads = if self.work() < SERIAL_WORK { 1 } else { self.threads };
+        let width = self.k.min(self.corpus.len());
+        let total = self.queries.len();
+        let mut hits = Hits {
+            scores: vec![self.metric.worst(); total * width],
+            rows: vec![-1; total * width],
+            width,
+        };
+        let rows: Vec<u32> = (0..self.corpus.len() as u32)
+            .filter(|&row| self.allowed.is_none_or(|allowed| allowed[row as usize]))
+            .collect();
+        let candidate = size_of::<candidates::Candidate>() * threads;
+        let fitting = CANDIDATE_BYTES / first_capacity(width).saturating_mul(candidate);
+        // Whole panels, so that a cut costs no lanes.
+        let batch = (fitting / 64).max(1) * 64;
+        for first in (0..total).step_by(batch) {
+            let count = batch.min(total - first);
+            let places = first * width..(first + count) * width;
+            self.batch(
+                first,
+                &rows,
+                threads,
+                (&mut hits.scores[places.clone()], &mut hits.rows[places]),
+                control,
+            )?;
+        }
+        Ok(hits)
+    }
+
+    /// Answers the queries from `first` on for which there is space in the output.
+    fn batch(
+        &self,
+        first: usize,
+        rows: &[u32],
+        threads: usize,
+        (scores, numbers): (&mut [f32], &mut [i64]),
+        control: &Control,
+    ) -> Result<()> {
+        let width = self.k.min(self.corpus.len());
+        let count = scores.len() / width;
+        let norms: Vec<f64> = (0..count)
+            .map(|query| norm(self.kernels, self.queries.row(first + query)))
+            .collect();
+        let excluded = |query: usize, row: u32| {
+            self.exclude.is_some_and(|exclude| exclude.contains(first + query, row))
+        };
+        let walk = Walk {
+            queries: count,
+            k: width,
+            rows,
+            dim: self.corpus.dim(),
+            threads,
+            excluded: &excluded,
+            goodness: |query: usize, row: u32| {
+                let query =
+                    Normed { values: self.queries.row(first + query), norm: norms[query] };
+                self.goodness(query, row as usize)
+            },
+            control,
+        };
+        let pass = F32Pass::new(
+            self.kernels,
+            self.metric,
+            self.queries,
+            first,
+            &norms,
+            self.corpus,
+            self.norms,
+        );
+        debug_assert_eq!(pass.panels().iter().map(|panel| panel.len).sum::<usize>(), count);
+        let shared = Shared::new(count);
+        let write = |query: usize, kept: Candidates, scores: &mut [f32], numbers: &mut [i64]| {
+            for (place, Ranked { goodness, row }) in walk.answer(query, kept).into_iter().enumerate() {
+                scores[place] = self.metric.score(goodness);
+                numbers[place] = i64::from(row);
+            }
+        };
+        if threads == 1 {
+            walk.run(&pass, &shared);
+            let kept = self.gather(shared)?;
+            for (query, kept) in kept.into_iter().enumerate() {
+                let places = query * width..(query + 1) * width;
+                write(query, kept, &mut scores[places.clone()], &mut numbers[places]);
+            }
+        } else {
+            let pool = pool(threads)?;
+            pool.broadcast(|_| walk.run(&pass, &shared));
+            let kept = self.gather(shared)?;
+            pool.install(|| {
+                (kept, scores.par_chunks_mut(width), numbers.par_chunks_mut(width))
+                    .into_par_iter()
+                    .enumerate()
+                    .for_each(|(query, (kept, scores, numbers))| write(query, kept, scores, numbers));
+            });
+        }
+        Ok(())
+    }
+
+    /// All threads' candidates, joined per query.
+    fn gather(&self, shared: Shared) -> Result<Vec<Candidates>> {
+        let mut parts = shared.finish().map_err(|error| match error {
+            // Threads meet bad rows in any order; the caller is told the first one.
+            Error::NonFinite { argument, row } => {
+                let seen = |row: &usize| self.allowed.is_none_or(|allowed| allowed[*row]);
+                let bad = |row: &usize| self.corpus.row(*row).iter().any(|v| !v.is_finite());
+                let first = (0..self.corpus.len()).filter(seen).find(bad).unwrap_or(row);
+                Error::NonFinite { argument, row: first }
+            }
+            other => other,
+        })?;
+        let mut kept = parts.pop().unwrap_or_default();
+        for part in parts {
+            for (mine, other) in kept.iter_mut().zip(part) {
+                mine.absorb(other);
+            }
+        }
+        Ok(kept)
+    }
+
+    fn goodness(&self, query: Normed, row: usize) -> f64 {
+        let values = self.corpus.row(row);
+        let norm = match (self.metric, self.norms) {
+            (Metric::Cosine, Some(norms)) => norms[row],
+            (Metric::Cosine, None) => norm(self.kernels, values),
+            _ => 0.0,
+        };
+        self.metric.goodness(self.kernels, query, Normed { values, norm })
+    }
+}
+
+/// Canonical norms of all rows, in parallel.
+///
+/// # Errors
+/// [`Error::NonFinite`] if a row holds NaN or infinity.
+pub fn row_norms(kernels: Kernels, rows: Rows, threads: usize, control: &Control) -> Result<Vec<f64>> {
+    const ROWS: usize = 1024;
+    let mut norms = vec![0.0; rows.len()];
+    pool(threads)?.install(|| {
+        norms.par_chunks_mut(ROWS).enumerate().try_for_each(|(chunk, norms)| {
+            if control.is_stopped() {
+                return Err(Error::Stopped);
+            }
+            for (i, out) in norms.iter_mut().enumerate() {
+                *out = norm(kernels, rows.row(chunk * ROWS + i));
+            }
+            Ok(())
+        })
+    })?;
+    match norms.iter().position(|norm| !norm.is_finite()) {
+        Some(row) => Err(Error::NonFinite { argument: "corpus", row }),
+        None => Ok(norms),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! Every instruction set against the specification, at the boundaries of every vector width.
+
+use super::*;
+
+const LENGTHS: [usize; 18] = [0, 1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 384, 385, 768, 1025];
+
+/// Reproducible values over many magnitudes, both signs, with some zeros.
+fn values(n: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    (0..n)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let unit = (state >> 40) as f32 / 16_777_216.0 - 0.5;
+            let magnitude = [1.0, 1e-3, 1e3, 1e-20, 0.0][(state % 5) as usize];
+            unit * magnitude
+        })
+        .collect()
+}
+
+fn kernels() -> impl Iterator<Item = Kernels> {
+    Isa::available().filter_map(Kernels::with_isa)
+}
+
+#[test]
+fn canonical_scores_have_the_same_bits_on_every_isa() {
+    for n in LENGTHS {
+        let (q, x) = (values(n, 1), values(n, 2));
+        for kernel in kernels() {
+            let isa = kernel.isa().name();
+            assert_eq!(kernel.dot(&q, &x).to_bits(), scalar::dot(&q, &x).to_bits(), "{isa} {n}");
+            assert_eq!(
+                kernel.squared_distance(&q, &x).to_bits(),
+                scalar::squared_distance(&q, &x).to_bits(),
+                "{isa} {n}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_tree_adds_halves_onto_halves() {
+    // 1e16 absorbs a lone 1: only the stated order pairs the ones before they meet it.
+    let mut lanes = [1.0; LANES];
+    lanes[0] = 1e16;
+    lanes[8] = -1e16;
+    // (1e16 - 1e16) + 7 pairs of (1 + 1).
+    assert_eq!(scalar::tree(lanes), 14.0);
+}
+
+/// Rounding bound of a sum of n products: n * eps * (sum of their absolute values).
+fn bound(q: &[f32], x: &[f32]) -> f64 {
+    let mass: f64 = q.iter().zip(x).map(|(a, b)| (f64::from(*a) * f64::from(*b)).abs()).sum();
+    f64::from(f32::EPSILON) * (q.len() as f64 + 4.0) * mass + f64::from(f32::MIN_POSITIVE)
+}
+
+#[test]
+fn tiles_stay_within_the_rounding_bound_and_mark_exactly_the_hits() {
+    for kernel in kernels() {
+        for waiting in [1, 4, 16, 17, 32, 33, 64] {
+            let shape = kernel.shape(waiting);
+            for dim in LENGTHS {
+                let queries: Vec<_> = (0..shape.lanes).map(|i| values(dim, 10 + i as u64)).collect();
+                let corpus: Vec<_> = (0..shape.rows).map(|i| values(dim, 900 + i as u64)).collect();
+                let panel: Vec<f32> =
+                    (0..dim).flat_map(|d| queries.iter().map(move |q| q[d])).collect();
+                let floor: Vec<f32> = (0..shape.lanes).map(|i| i as f32 * 1e-3).collect();
+                let tile = Tile {
+                    panel: &panel,
+                    rows: std::array::from_fn(|r| &corpus[r.min(shape.rows - 1)][..]),
+                    scale: std::array::from_fn(|r| 1.0 + r as f32),
+                    shift: std::array::from_fn(|r| r as f32 * 0.25),
+                    floor: &floor,
+                };
+                // Keys are written only beside a hit: without floors, everything is one.
+                let open = vec![f32::NEG_INFINITY; shape.lanes];
+                let mut keys = [f32::NAN; MAX_TILE_KEYS];
+                let all = kernel.tile(shape, &Tile { floor: &open, ..tile }, &mut keys);
+                let lanes = if shape.lanes == 64 { u64::MAX } else { (1 << shape.lanes) - 1 };
+                assert!(all[..shape.rows].iter().all(|&bits| bits == lanes));
+                let hits = kernel.tile(shape, &tile, &mut [0.0; MAX_TILE_KEYS]);
+                for (r, row) in corpus.iter().enumerate() {
+                    for (lane, query) in queries.iter().enumerate() {
+                        let key = keys[r * shape.lanes + lane];
+                        let (scale, shift) = (f64::from(tile.scale[r]), f64::from(tile.shift[r]));
+                        let exact = scalar::dot(query, row) * scale + shift;
+                        let slack = bound(query, row) * scale + exact.abs().max(shift) * 1e-6;
+                        let isa = kernel.isa().name();
+                        assert!(
+                            (f64::from(key) - exact).abs() <= slack,
+                            "{isa} {shape:?} dim {dim} row {r} lane {lane}: {key} for {exact}"
+                        );
+                        assert_eq!(hits[r] >> lane & 1 == 1, key >= floor[lane]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_nan_key_is_always_a_hit() {
+    for kernel in kernels() {
+        for waiting in [1, 16, 32, 64] {
+            let shape = kernel.shape(waiting);
+            let (panel, row) = (vec![1.0; shape.lanes], [1.0_f32]);
+            let floor = vec![f32::INFINITY; shape.lanes];
+            let tile = Tile {
+                panel: &panel,
+                rows: [&row; MAX_TILE_ROWS],
+                scale: [f32::NAN; MAX_TILE_ROWS],
+                shift: [0.0; MAX_TILE_ROWS],
+                floor: &floor,
+            };
+            let hits = kernel.tile(shape, &tile, &mut [0.0; MAX_TILE_KEYS]);
+            assert!(hits[..shape.rows].iter().all(|bits| bits.count_ones() as usize == shape.lanes));
+        }
+    }
+}
+
+#[test]
+fn an_unknown_or_missing_isa_is_refused_by_name() {
+    let error = Isa::parse("avx9000").unwrap_err().to_string();
+    assert!(error.contains("avx9000") && error.contains("scalar"), "{error}");
+    assert_eq!(Isa::parse(" Scalar ").unwrap(), Isa::Scalar);
+}

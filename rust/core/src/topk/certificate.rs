@@ -1,0 +1,185 @@
+//! How far a pass's `f32` key can lie from the truth, proved.
+//!
+//! The pass computes `key = fl(fl(p . x) * scale + shift)` where `p` is the packed query. What ranks
+//! is the canonical `f64` score. In units of the key, the truth is
+//!
+//! | metric | `p` | scale | shift | truth |
+//! |---|---|---|---|---|
+//! | dot | `q` | 1 | 0 | `q . x` |
+//! | cosine | `fl(q / abs q)` | `fl(1 / abs x)` | 0 | `q . x / (abs q * abs x)` |
+//! | l2 | `q` | 1 | `fl(-abs(x)^2 / 2)` | `(abs(q)^2 - abs(q - x)^2) / 2 = q . x - abs(x)^2 / 2` |
+//!
+//! Write `u = 2^-24` and `g(n) = n u / (1 - n u)`. A sum of `D` products, in any order, fused or not,
+//! is within `g(D) * sum |p_i x_i| <= g(D) |p| |x|` of the exact one (Higham, "Accuracy and Stability
+//! of Numerical Algorithms", 2nd ed., eq. 3.5), plus `2^-149` for each product that may underflow.
+//!
+//! * **dot**: multiplying by 1 and adding 0 is exact, so the error is at most `g(D) |q| |x|`.
+//! * **cosine**: packing rounds once (`u`), the scale once (`u`), their product once (`u`, and once
+//!   more where the shift of 0 is added unfused); with `|p| |x| scale <= 1 + 3 u` this is at most
+//!   `g(D + 6)`. Underflow is magnified by the scale, hence the term `D 2^-148 scale`.
+//! * **l2**: the shift rounds once (`u |x|^2 / 2`), the final sum once (`u (|q| |x| + |x|^2 / 2)`):
+//!   at most `g(D + 2) |q| |x| + 2 u |x|^2`.
+//!
+//! The canonical score has a rounding error of its own: at most `g64(D + 6)` of the same masses with
+//! `u64 = 2^-53`, and for l2 `g64(D + 4) (|q| + |x|)^2 / 2`, bounded by twice the squares' sum. It is
+//! half a billion times smaller than the slack that the wider `g(D + 8)` below leaves for dot and
+//! cosine; for l2, whose `|q|^2` does not shrink with `|x|`, it is carried as the query's constant.
+//!
+//! Where a number leaves the range in which these bounds hold (overflow, a scale that is infinite)
+//! the bound is infinite and the row is scored exactly.
+
+use super::metric::Metric;
+
+/// Unit roundoff of `f32`.
+const U32: f64 = 1.0 / (1_u64 << 24) as f64;
+/// Unit roundoff of `f64`.
+const U64: f64 = 1.0 / (1_u64 << 53) as f64;
+/// Twice the smallest subnormal `f32`: covers the underflow of one product.
+const TINY: f64 = 1.0 / (1_u64 << 50) as f64 / (1_u64 << 49) as f64 / (1_u64 << 49) as f64;
+/// Above this, an intermediate `f32` sum might overflow.
+const HUGE: f64 = (1_u64 << 60) as f64 * (1_u64 << 60) as f64;
+
+/// `n u / (1 - n u)`, or infinity once the bound says nothing.
+fn gamma(n: usize) -> f64 {
+    let nu = n as f64 * U32;
+    if nu < 0.5 { nu / (1.0 - nu) } else { f64::INFINITY }
+}
+
+/// The query's part of a bound.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct QueryBound {
+    coefficient: f64,
+    constant: f64,
+    magnitude: f64,
+}
+
+/// The row's part of a bound, and the map from dot to key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RowBound {
+    weight: f64,
+    term: f64,
+    magnitude: f64,
+    /// See the module's table.
+    pub(super) scale: f32,
+    /// See the module's table.
+    pub(super) shift: f32,
+}
+
+impl QueryBound {
+    /// For a query of this norm.
+    pub(super) fn new(metric: Metric, dim: usize, norm: f64) -> Self {
+        let g = gamma(dim + 8);
+        match metric {
+            Metric::Dot => Self { coefficient: g * norm, constant: 0.0, magnitude: norm },
+            Metric::Cosine => Self { coefficient: g, constant: 0.0, magnitude: 1.0 },
+            Metric::L2 => Self {
+                coefficient: g * norm,
+                constant: 4.0 * (dim + 4) as f64 * U64 * norm * norm,
+                magnitude: norm,
+            },
+        }
+    }
+
+    /// Bound on `|key - truth|` for a row.
+    pub(super) fn error(&self, row: &RowBound) -> f64 {
+        if self.magnitude * row.magnitude < HUGE {
+            self.coefficient * row.weight + row.term + self.constant
+        } else {
+            f64::INFINITY
+        }
+    }
+}
+
+impl RowBound {
+    /// For a row of this norm.
+    pub(super) fn new(metric: Metric, dim: usize, norm: f64) -> Self {
+        let underflow = dim as f64 * TINY;
+        match metric {
+            Metric::Dot => {
+                Self { weight: norm, term: underflow, magnitude: norm, scale: 1.0, shift: 0.0 }
+            }
+            Metric::Cosine => {
+                // A zero row's key is 0, which is its canonical score.
+                let scale = if norm == 0.0 { 0.0 } else { (1.0 / norm) as f32 };
+                // An infinite scale would turn keys into infinities of either sign: NaN is what
+                // the kernels always report.
+                let (scale, term) = if scale.is_finite() {
+                    (scale, underflow * f64::from(scale))
+                } else {
+                    (f32::NAN, f64::INFINITY)
+                };
+                Self { weight: 1.0, term, magnitude: norm, scale, shift: 0.0 }
+            }
+            Metric::L2 => {
+                let square = norm * norm;
+                let shift = if square < HUGE { (-0.5 * square) as f32 } else { f32::NAN };
+                let term = underflow + (2.0 * U32 + 4.0 * (dim + 4) as f64 * U64) * square;
+                Self { weight: norm, term, magnitude: norm, scale: 1.0, shift }
+            }
+        }
+    }
+
+    /// A bound that holds for every row seen so far and `other`.
+    pub(super) fn widen(&mut self, other: &Self) {
+        self.weight = self.weight.max(other.weight);
+        self.term = self.term.max(other.term);
+        self.magnitude = self.magnitude.max(other.magnitude);
+    }
+
+    /// The bound that holds for no row yet.
+    pub(super) fn none() -> Self {
+        Self { weight: 0.0, term: 0.0, magnitude: 0.0, scale: 0.0, shift: 0.0 }
+    }
+}
+
+/// The interval of `f32` that surely holds the truth.
+pub(super) fn interval(key: f32, error: f64) -> (f32, f32) {
+    if key.is_finite() && error.is_finite() {
+        let key = f64::from(key);
+        (((key - error) as f32).next_down(), ((key + error) as f32).next_up())
+    } else {
+        (f32::NEG_INFINITY, f32::INFINITY)
+    }
+}
+
+/// The largest key that a row within `error` of the truth cannot have if its truth reaches
+/// `threshold`: below it, nothing needs to be kept.
+pub(super) fn floor(threshold: f32, error: f64) -> f32 {
+    if error.is_finite() {
+        ((f64::from(threshold) - error) as f32).next_down()
+    } else {
+        f32::NEG_INFINITY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_and_the_floor_round_outwards() {
+        let (low, high) = interval(1.0, 1e-12);
+        assert!(low < 1.0 && high > 1.0);
+        assert!(floor(1.0, 1e-12) < 1.0);
+        assert_eq!(interval(f32::NAN, 0.0), (f32::NEG_INFINITY, f32::INFINITY));
+        assert_eq!(interval(1.0, f64::INFINITY).1, f32::INFINITY);
+        assert_eq!(floor(f32::NEG_INFINITY, 1.0), f32::NEG_INFINITY);
+    }
+
+    #[test]
+    fn tiny_and_huge_norms_lose_the_certificate_but_never_the_row() {
+        let tiny = RowBound::new(Metric::Cosine, 8, 1e-45);
+        assert!(tiny.scale.is_nan() && tiny.term.is_infinite());
+        let query = QueryBound::new(Metric::Dot, 8, 1e30);
+        assert!(query.error(&RowBound::new(Metric::Dot, 8, 1e30)).is_infinite());
+        assert!(RowBound::new(Metric::L2, 8, 1e19).shift.is_nan());
+    }
+
+    #[test]
+    fn constants_are_the_powers_of_two_they_claim() {
+        assert_eq!(TINY, 2.0_f64.powi(-148));
+        assert_eq!(HUGE, 2.0_f64.powi(120));
+        assert_eq!(U32, f64::from(f32::EPSILON) / 2.0);
+        assert_eq!(U64, f64::EPSILON / 2.0);
+    }
+}

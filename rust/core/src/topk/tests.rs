@@ -1,0 +1,254 @@
+//! The engine against the definition: every pair scored by the scalar kernels, then sorted.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::kernels::Isa;
+
+fn definition(search: &Search) -> Hits {
+    let kernels = Kernels::with_isa(Isa::Scalar).unwrap();
+    let width = search.k.min(search.corpus.len());
+    let (mut scores, mut rows) = (Vec::new(), Vec::new());
+    for query in 0..search.queries.len() {
+        let values = search.queries.row(query);
+        let normed = |values| Normed { values, norm: norm(kernels, values) };
+        let mut hits: Vec<_> = (0..search.corpus.len() as u32)
+            .filter(|&row| search.allowed.is_none_or(|allowed| allowed[row as usize]))
+            .filter(|&row| !search.exclude.is_some_and(|exclude| exclude.contains(query, row)))
+            .map(|row| Ranked {
+                goodness: search.metric.goodness(
+                    kernels,
+                    normed(values),
+                    normed(search.corpus.row(row as usize)),
+                ),
+                row,
+            })
+            .collect();
+        hits.sort_by(Ranked::order);
+        for place in 0..width {
+            let hit = hits.get(place);
+            scores.push(hit.map_or(search.metric.worst(), |hit| search.metric.score(hit.goodness)));
+            rows.push(hit.map_or(-1, |hit| i64::from(hit.row)));
+        }
+    }
+    Hits { scores, rows, width }
+}
+
+fn bits(hits: &Hits) -> Vec<u32> {
+    hits.scores.iter().map(|score| score.to_bits()).collect()
+}
+
+/// Compares every instruction set, serial and threaded, with the definition.
+fn check(search: &Search) {
+    let expected = definition(search);
+    for kernels in Isa::available().filter_map(Kernels::with_isa) {
+        for threads in [1, 3] {
+            let found = Search { kernels, threads, ..*search };
+            let found = found.walk_threaded(threads);
+            let isa = kernels.isa().name();
+            assert_eq!(found.rows, expected.rows, "{isa} x {threads}");
+            assert_eq!(bits(&found), bits(&expected), "{isa} x {threads}");
+        }
+    }
+}
+
+impl Search<'_> {
+    /// As `run`, but never serial because the work is small.
+    fn walk_threaded(&self, threads: usize) -> Hits {
+        let width = self.k.min(self.corpus.len());
+        let places = self.queries.len() * width;
+        let (mut scores, mut rows) = (vec![self.metric.worst(); places], vec![-1; places]);
+        let allowed: Vec<u32> = (0..self.corpus.len() as u32)
+            .filter(|&row| self.allowed.is_none_or(|allowed| allowed[row as usize]))
+            .collect();
+        self.batch(0, &allowed, threads, (&mut scores, &mut rows), &Control::default()).unwrap();
+        Hits { scores, rows, width }
+    }
+}
+
+fn search<'a>(queries: Rows<'a>, corpus: Rows<'a>, k: usize, metric: Metric) -> Search<'a> {
+    Search {
+        queries,
+        corpus,
+        norms: None,
+        k,
+        metric,
+        exclude: None,
+        allowed: None,
+        kernels: Kernels::best(),
+        threads: 1,
+    }
+}
+
+const METRICS: [Metric; 3] = [Metric::Cosine, Metric::Dot, Metric::L2];
+
+/// Values that collide often (ties, zero rows) and span the range of `f32`.
+fn value() -> impl Strategy<Value = f32> {
+    prop_oneof![
+        6 => (-2_i8..=2).prop_map(f32::from),
+        3 => -1.0_f32..1.0,
+        1 => prop::sample::select(vec![1e-45, -1e-38, 1e-20, 1e20, -3e38, 3e38, 1.000_000_1, -0.0]),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn every_answer_is_the_definitions_bit_for_bit(
+        (dim, n, q, values) in (0_usize..40, 1_usize..80, 1_usize..70).prop_flat_map(|(dim, n, q)| {
+            (Just(dim), Just(n), Just(q), prop::collection::vec(value(), (n + q) * dim))
+        }),
+        k in 1_usize..90,
+        metric in prop::sample::select(METRICS.to_vec()),
+        filter in any::<[bool; 8]>(),
+    ) {
+        let queries = Rows::new("queries", &values[..q * dim], q, dim).unwrap();
+        let corpus = Rows::new("corpus", &values[q * dim..], n, dim).unwrap();
+        let allowed: Vec<bool> = (0..n).map(|row| filter[row % 8] || row % 3 == 0).collect();
+        let offsets: Vec<usize> = (0..=q).map(|i| i * 2).collect();
+        let rows: Vec<i64> = (0..q * 2).map(|i| (i * 7 % n) as i64).collect();
+        let exclude = Exclude::new(&offsets, &rows, q, n).unwrap();
+        check(&search(queries, corpus, k, metric));
+        check(&Search {
+            allowed: Some(&allowed),
+            exclude: Some(&exclude),
+            ..search(queries, corpus, k, metric)
+        });
+    }
+}
+
+fn noise(n: usize, seed: u32) -> Vec<f32> {
+    let mut state = u64::from(seed) * 2 + 1;
+    (0..n)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / 8_388_608.0 - 1.0
+        })
+        .collect()
+}
+
+#[test]
+fn rows_closer_than_f32_can_tell_keep_their_order() {
+    // Every row is one vector with one value moved by one ulp, so f32 sums collide at random.
+    let (dim, n) = (384, 3_000);
+    let base = noise(dim, 1);
+    let mut corpus: Vec<f32> = base.iter().copied().cycle().take(n * dim).collect();
+    for row in 0..n {
+        let place = row * dim + row * 31 % dim;
+        corpus[place] = if row % 2 == 0 { corpus[place].next_up() } else { corpus[place].next_down() };
+    }
+    let queries = noise(5 * dim, 2);
+    let (queries, corpus) = (
+        Rows::new("queries", &queries, 5, dim).unwrap(),
+        Rows::new("corpus", &corpus, n, dim).unwrap(),
+    );
+    for metric in METRICS {
+        check(&search(queries, corpus, 10, metric));
+    }
+}
+
+#[test]
+fn a_corpus_of_one_vector_returns_the_first_rows() {
+    let (dim, n) = (33, 20_000);
+    let corpus: Vec<f32> = noise(dim, 3).iter().copied().cycle().take(n * dim).collect();
+    let queries = noise(70 * dim, 4);
+    let request = search(
+        Rows::new("queries", &queries, 70, dim).unwrap(),
+        Rows::new("corpus", &corpus, n, dim).unwrap(),
+        10,
+        Metric::Cosine,
+    );
+    let hits = Search { threads: 2, ..request }.run(&Control::default()).unwrap();
+    assert!(hits.rows.chunks(10).all(|rows| rows.iter().copied().eq(0..10)));
+}
+
+#[test]
+fn one_giant_coordinate_and_mixed_magnitudes_lose_nothing() {
+    let (dim, n) = (65, 2_000);
+    let mut corpus = noise(n * dim, 5);
+    for row in 0..n {
+        corpus[row * dim] = 3e4;
+        let factor = [1e-30_f32, 1.0, 1e15, 1e-5][row % 4];
+        corpus[row * dim..(row + 1) * dim].iter_mut().for_each(|v| *v *= factor);
+    }
+    let queries = noise(20 * dim, 6);
+    let (queries, corpus) = (
+        Rows::new("queries", &queries, 20, dim).unwrap(),
+        Rows::new("corpus", &corpus, n, dim).unwrap(),
+    );
+    for metric in METRICS {
+        for k in [1, 10, 300] {
+            check(&search(queries, corpus, k, metric));
+        }
+    }
+}
+
+#[test]
+fn known_norms_change_nothing() {
+    let (dim, n) = (48, 500);
+    let (queries, corpus) = (noise(9 * dim, 7), noise(n * dim, 8));
+    let queries = Rows::new("queries", &queries, 9, dim).unwrap();
+    let corpus = Rows::new("corpus", &corpus, n, dim).unwrap();
+    let norms = row_norms(Kernels::best(), corpus, 2, &Control::default()).unwrap();
+    for metric in METRICS {
+        check(&Search { norms: Some(&norms), ..search(queries, corpus, 7, metric) });
+    }
+}
+
+#[test]
+fn scores_are_the_formula() {
+    let queries = [3.0, 4.0];
+    let corpus = [6.0, 8.0, 0.0, 0.0, 4.0, -3.0];
+    let queries = Rows::new("queries", &queries, 1, 2).unwrap();
+    let corpus = Rows::new("corpus", &corpus, 3, 2).unwrap();
+    let run = |metric| search(queries, corpus, 3, metric).run(&Control::default()).unwrap();
+    // Cosine: 50 / (5 * 10), a zero row, a right angle; the tie goes to the lower row.
+    assert_eq!(run(Metric::Cosine), Hits { scores: vec![1.0, 0.0, 0.0], rows: vec![0, 1, 2], width: 3 });
+    assert_eq!(run(Metric::Dot).scores, [50.0, 0.0, 0.0]);
+    // 3^2 + 4^2 twice, and 1^2 + 7^2.
+    assert_eq!(run(Metric::L2), Hits { scores: vec![25.0, 25.0, 50.0], rows: vec![0, 1, 2], width: 3 });
+}
+
+#[test]
+fn places_that_no_row_fills_say_so() {
+    let values = [1.0, 2.0, 3.0];
+    let rows = Rows::new("corpus", &values, 3, 1).unwrap();
+    let query = Rows::new("queries", &values[..1], 1, 1).unwrap();
+    let exclude = Exclude::new(&[0, 1], &[2], 1, 3).unwrap();
+    let hits = Search { exclude: Some(&exclude), ..search(query, rows, 9, Metric::Dot) };
+    let hits = hits.run(&Control::default()).unwrap();
+    assert_eq!((hits.width, &hits.rows[..]), (3, &[1, 0, -1][..]));
+    assert_eq!(hits.scores[2], f32::NEG_INFINITY);
+    let none = Search { allowed: Some(&[false; 3]), ..search(query, rows, 2, Metric::L2) };
+    let none = none.run(&Control::default()).unwrap();
+    assert_eq!((&none.rows[..], none.scores[0]), (&[-1, -1][..], f32::INFINITY));
+}
+
+#[test]
+fn bad_input_is_named() {
+    let good = [1.0, 2.0, 3.0, 4.0];
+    let bad = [1.0, 2.0, f32::NAN, 4.0];
+    let rows = |data| Rows::new("corpus", data, 2, 2).unwrap();
+    let run = |request: Search| request.run(&Control::default()).unwrap_err();
+    assert_eq!(
+        run(search(rows(&good), rows(&bad), 1, Metric::Dot)),
+        Error::NonFinite { argument: "corpus", row: 1 }
+    );
+    assert_eq!(
+        run(search(rows(&bad), rows(&good), 1, Metric::Dot)),
+        Error::NonFinite { argument: "queries", row: 1 }
+    );
+    assert_eq!(run(search(rows(&good), rows(&good), 0, Metric::Dot)), Error::ZeroK);
+    let empty = Rows::new("corpus", &[], 0, 2).unwrap();
+    assert_eq!(run(search(rows(&good), empty, 1, Metric::Dot)), Error::Empty { argument: "corpus" });
+    let narrow = Rows::new("corpus", &good, 4, 1).unwrap();
+    assert_eq!(
+        run(search(rows(&good), narrow, 1, Metric::Dot)),
+        Error::Width { queries: 2, corpus: 1 }
+    );
+    let stopped = Control::default();
+    stopped.stop();
+    let request = search(rows(&good), rows(&good), 1, Metric::Dot);
+    assert_eq!(request.run(&stopped), Err(Error::Stopped));
+}
