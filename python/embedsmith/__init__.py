@@ -13,12 +13,23 @@ from embedsmith._core import __version__
 if TYPE_CHECKING:
     from embedsmith import exceptions
     from embedsmith.backends import load_encoder
+    from embedsmith.search import Index, TopK, topk
 
 _HOMES: dict[str, str] = {
+    "Index": "embedsmith.search",
+    "TopK": "embedsmith.search",
     "load_encoder": "embedsmith.backends",
+    "topk": "embedsmith.search",
 }
 
-__all__ = ["__version__", "exceptions", "load_encoder"]
+__all__ = [
+    "Index",
+    "TopK",
+    "__version__",
+    "exceptions",
+    "load_encoder",
+    "topk",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,1 +1,6 @@
-"""embedsmith.search."""
+"""Exact top-k search over dense vectors."""
+
+from embedsmith.search._index import Index
+from embedsmith.search._topk import TopK, topk
+
+__all__ = ["Index", "TopK", "topk"]

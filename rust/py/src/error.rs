@@ -3,13 +3,16 @@
 use embedsmith_core::error::Error;
 use pyo3::PyErr;
 
+pyo3::import_exception!(embedsmith.exceptions, DeviceError);
+pyo3::import_exception!(embedsmith.exceptions, NonFiniteError);
 pyo3::import_exception!(embedsmith.exceptions, ShapeError);
 
 /// The Python exception for an error of the core.
 pub(crate) fn to_py(error: &Error) -> PyErr {
     let message = error.to_string();
     match error {
-        Error::Layout { .. } => ShapeError::new_err(message),
+        Error::NonFinite { .. } => NonFiniteError::new_err(message),
+        Error::Isa { .. } | Error::Pool { .. } => DeviceError::new_err(message),
         _ => ShapeError::new_err(message),
     }
 }

@@ -6,11 +6,15 @@
 
 use pyo3::prelude::*;
 
+mod arrays;
 mod error;
+mod interrupt;
+mod search;
 
 /// Native core of embedsmith; use the typed functions of the package instead.
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    search::register(module)?;
     Ok(())
 }

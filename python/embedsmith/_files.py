@@ -1,0 +1,82 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from embedsmith.exceptions import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["atomic_writer"]
+
+
+@contextlib.contextmanager
+def atomic_writer(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file that takes its name only when the block ends well.
+
+    Writes beside the target, syncs, then renames. On any error, Ctrl-C included, what stood under
+    the name before still stands, and the file aside is removed.
+
+    Parameters
+    ----------
+    path : path-like
+        Where the file shall appear; its folder must exist.
+
+    Yields
+    ------
+    BinaryIO
+        The file to write to.
+
+    Raises
+    ------
+    OutputError
+        If the place cannot be written or the disk is full.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with atomic_writer(f"{folder}/a.txt") as file:
+    ...         _ = file.write(b"whole")
+    ...     Path(f"{folder}/a.txt").read_text()
+    'whole'
+    """
+    target = Path(path)
+    aside: Path | None = None
+    try:
+        unused = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+        with unused.open("xb") as file:
+            aside = unused
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(target)
+        aside = None
+        _sync_folder(target.parent)
+    except OSError as error:
+        msg = (
+            f"{target} cannot be written: {error.strerror or error}. "
+            "Free space there, or choose a place that you may write to."
+        )
+        raise OutputError(msg) from error
+    finally:
+        if aside is not None:
+            with contextlib.suppress(FileNotFoundError):
+                aside.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself survive a power cut, where the system can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

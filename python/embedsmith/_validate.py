@@ -1,0 +1,175 @@
+"""Turn what people have in hand into what the core borrows."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from embedsmith.exceptions import DeviceError, ShapeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from embedsmith._typing import BoolArray, F32Array, I64Array
+
+__all__ = ["as_count", "as_exclude", "as_mask", "as_matrix"]
+
+
+def as_matrix(argument: str, value: Any) -> F32Array:
+    """View or convert an array-like as a C-contiguous float32 matrix.
+
+    Copies only what is not already C-contiguous float32 in native byte order.
+
+    Parameters
+    ----------
+    argument : str
+        Name for the error message.
+    value : array_like of shape (rows, dim)
+        Floats, or integers, which are rounded to float32.
+
+    Returns
+    -------
+    ndarray of shape (rows, dim), float32, C-contiguous
+
+    Raises
+    ------
+    ShapeError
+        If ``value`` is not a two-dimensional array of numbers.
+    DeviceError
+        If ``value`` lives on a device other than the CPU.
+    """
+    array = _to_numpy(argument, value)
+    if array.ndim == 1:
+        msg = (
+            f"{argument} has one axis, of length {array.shape[0]}; a matrix of one row per text "
+            f"is expected. For a single vector pass {argument}[None, :]."
+        )
+        raise ShapeError(msg)
+    if array.ndim != 2:  # noqa: PLR2004
+        msg = f"{argument} has shape {array.shape}; a matrix of one row per text is expected."
+        raise ShapeError(msg)
+    # bfloat16 and its kin (ml_dtypes) are of kind "V" and widen by a cast.
+    numeric = array.dtype.kind in "fiu" or "float" in array.dtype.name
+    if not numeric:
+        msg = f"{argument} holds {array.dtype.name}; numbers are expected, best float32."
+        raise ShapeError(msg)
+    # A float64 beyond float32 becomes an infinity, which the core refuses by row.
+    with np.errstate(over="ignore"):
+        return np.require(array.astype(np.float32, copy=False), requirements=["C", "A"])
+
+
+def _to_numpy(argument: str, value: Any) -> np.ndarray[Any, Any]:
+    if isinstance(value, np.ndarray):
+        return value
+    if hasattr(value, "detach") and hasattr(value, "device"):
+        return _tensor_to_numpy(argument, value)
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        msg = f"{argument} has rows of different lengths; every vector needs the same width."
+        raise ShapeError(msg) from error
+
+
+def _tensor_to_numpy(argument: str, tensor: Any) -> np.ndarray[Any, Any]:
+    """View a torch tensor without importing torch."""
+    if tensor.device.type != "cpu":
+        msg = f"{argument} is a tensor on {tensor.device}; search runs on the CPU: pass {argument}.cpu()."
+        raise DeviceError(msg)
+    tensor = tensor.detach()
+    if "bfloat16" in str(tensor.dtype):  # numpy has no bfloat16
+        tensor = tensor.float()
+    array: np.ndarray[Any, Any] = tensor.numpy()
+    return array
+
+
+def as_count(argument: str, value: Any) -> int:
+    """Return a positive integer, or say which argument is none.
+
+    Raises
+    ------
+    ShapeError
+        If ``value`` is no integer, or is below 1.
+    """
+    try:
+        count = operator.index(value)
+    except TypeError as error:
+        msg = f"{argument}={value!r} is no integer; pass {argument}=1 or more."
+        raise ShapeError(msg) from error
+    if count < 1:
+        msg = f"{argument}={count} is too small; pass {argument}=1 or more."
+        raise ShapeError(msg)
+    return count
+
+
+def as_mask(argument: str, value: Any, rows: int) -> BoolArray:
+    """Return a boolean mask with one entry per corpus row.
+
+    Raises
+    ------
+    ShapeError
+        If ``value`` is not boolean or not of that length.
+    """
+    mask = np.asarray(value)
+    if mask.dtype != np.bool_ or mask.shape != (rows,):
+        msg = (
+            f"{argument} is {mask.dtype.name} of shape {mask.shape}; a boolean mask of shape "
+            f"({rows},) is expected, True where a corpus row may be found."
+        )
+        raise ShapeError(msg)
+    return np.ascontiguousarray(mask)
+
+
+def as_exclude(exclude: Sequence[Any] | np.ndarray[Any, Any], queries: int) -> tuple[I64Array, I64Array]:
+    """Flatten per-query lists of excluded rows to (offsets, rows).
+
+    Parameters
+    ----------
+    exclude : sequence of sequences of int, or integer ndarray
+        One list of corpus rows per query. An integer array of one or two axes names one row, or
+        several, per query; -1 in it names none.
+    queries : int
+        Number of queries.
+
+    Returns
+    -------
+    offsets : ndarray of shape (queries + 1,), int64
+    rows : ndarray, int64
+
+    Raises
+    ------
+    ShapeError
+        If there is not one list of integers per query.
+    """
+    if len(exclude) != queries:
+        msg = (
+            f"exclude has {len(exclude)} entries for {queries} queries; "
+            "pass one list of corpus rows per query, empty where nothing is excluded."
+        )
+        raise ShapeError(msg)
+    if isinstance(exclude, np.ndarray) and exclude.ndim in (1, 2) and exclude.dtype.kind in "iu":
+        table = exclude.reshape(queries, -1).astype(np.int64)
+        named = table != -1
+        counts = named.sum(axis=1)
+        rows = table[named]
+    else:
+        lists = [_integers(entry) for entry in exclude]
+        counts = np.array([len(entry) for entry in lists], dtype=np.int64)
+        rows = np.concatenate(lists)
+    offsets = np.zeros(queries + 1, dtype=np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    return offsets, rows
+
+
+def _integers(entry: Any) -> I64Array:
+    array = np.asarray(entry)
+    if array.ndim == 1 and array.size == 0:
+        return np.empty(0, dtype=np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        msg = (
+            f"exclude holds {entry!r} for one query; a list of corpus rows (integers) is expected. "
+            "One row per query can be given as an integer array."
+        )
+        raise ShapeError(msg)
+    return array.astype(np.int64)

@@ -1,0 +1,141 @@
+"""The typed face of the core's search."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from embedsmith._core import topk as core_topk
+from embedsmith._validate import as_count, as_exclude, as_mask, as_matrix
+
+if TYPE_CHECKING:
+    from embedsmith._typing import F32Array, F64Array, I64Array, Metric
+
+__all__ = ["TopK", "search_matrix", "topk"]
+
+
+class TopK(NamedTuple):
+    """Hits per query, best first.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (n_queries, width), float32
+        Similarities, descending; for ``metric="l2"`` squared distances, ascending. ``-inf`` (``inf``
+        for l2) where no row is left.
+    rows : ndarray of shape (n_queries, width), int64
+        Positions in the corpus; -1 where no row is left.
+    """
+
+    scores: F32Array
+    rows: I64Array
+
+
+def topk(
+    queries: Any,
+    corpus: Any,
+    *,
+    k: int = 10,
+    metric: Metric = "cosine",
+    exclude: Any = None,
+    where: Any = None,
+    threads: int | None = None,
+) -> TopK:
+    """Return the best ``k`` corpus rows for each query, exactly.
+
+    Compares every query with every row: no index and no approximation.
+
+    Parameters
+    ----------
+    queries : array_like of shape (n_queries, dim)
+        C-contiguous float32 numpy arrays, memory maps and torch CPU tensors are borrowed for the
+        call, never copied: do not write to them from another thread meanwhile. Other dtypes
+        (float16, float64, bfloat16, int8), other layouts and lists are converted to float32 once.
+    corpus : array_like of shape (n_docs, dim)
+        Likewise.
+    k : int, default 10
+        Rows wanted per query.
+    metric : {"cosine", "dot", "l2"}, default "cosine"
+        ``"cosine"`` divides by both norms, and a zero row scores 0. ``"l2"`` is the squared
+        Euclidean distance, smallest first.
+    exclude : sequence of sequences of int, or integer ndarray, optional
+        Corpus rows that a query must not return: one list per query, or an integer array of shape
+        (n_queries,) or (n_queries, m) in which -1 names no row.
+    where : array_like of shape (n_docs,), bool, optional
+        True where a row may be found; the other rows are not read.
+    threads : int, optional
+        Defaults to ``EMBEDSMITH_NUM_THREADS``, else to the processors granted to this process.
+
+    Returns
+    -------
+    TopK
+        ``scores`` (float32) and ``rows`` (int64), both of shape (n_queries, min(k, n_docs)). A query
+        with fewer rows left after ``exclude`` and ``where`` has rows -1 and scores ``-inf``
+        (``inf`` for l2) at its end.
+
+    Raises
+    ------
+    ShapeError
+        If the widths differ, an argument is no matrix of numbers or is empty, or ``k < 1``.
+    NonFiniteError
+        If a query, or a row that may be found, holds NaN or infinity.
+    DeviceError
+        If ``EMBEDSMITH_ISA`` names an instruction set that this machine lacks, or a tensor is not on
+        the CPU.
+
+    Notes
+    -----
+    The score that ranks is the sum of exact float64 products of the float32 inputs in one fixed order;
+    it is rounded to float32 only to be returned. Equal scores: the lower row first. So rows and
+    score bits are the same for every instruction set (``EMBEDSMITH_ISA=scalar|avx2|avx512``), number
+    of threads and batch size, and the top 10 is a prefix of the top 100.
+
+    O(n_queries * n_docs * dim). Drops the GIL and answers Ctrl-C. Extra memory: O(n_queries * k), and
+    at most about 100 MB for candidates.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import embedsmith as es
+    >>> corpus = np.array([[1.0, 0.0], [0.0, 1.0], [3.0, 3.0]], dtype=np.float32)
+    >>> hits = es.topk(np.array([[2.0, 0.0]]), corpus, k=2)
+    >>> hits.rows
+    array([[0, 2]])
+    >>> hits.scores
+    array([[1.        , 0.70710677]], dtype=float32)
+    """
+    return search_matrix(
+        as_matrix("queries", queries),
+        as_matrix("corpus", corpus),
+        norms=None,
+        k=k,
+        metric=metric,
+        exclude=exclude,
+        where=where,
+        threads=threads,
+    )
+
+
+def search_matrix(
+    queries: F32Array,
+    corpus: F32Array,
+    *,
+    norms: F64Array | None,
+    k: int,
+    metric: Metric,
+    exclude: Any,
+    where: Any,
+    threads: int | None,
+) -> TopK:
+    """Search a matrix that is already float32; `norms` are the core's, if known."""
+    # No query can get more rows than there are, and a k beyond 64 bits is as good as all.
+    k = min(as_count("k", k), max(corpus.shape[0], 1))
+    scores, rows = core_topk(
+        queries,
+        corpus,
+        k,
+        metric,
+        None if exclude is None else as_exclude(exclude, queries.shape[0]),
+        None if where is None else as_mask("where", where, corpus.shape[0]),
+        norms,
+        None if threads is None else as_count("threads", threads),
+    )
+    return TopK(scores, rows)
