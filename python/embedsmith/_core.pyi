@@ -1,4 +1,4 @@
-"""Types of the native extension; ``mypy.stubtest`` compares them with the built module."""
+# Types of the native extension; mypy.stubtest compares them with the built module.
 
 import numpy as np
 from numpy.typing import NDArray

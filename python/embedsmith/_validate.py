@@ -75,7 +75,10 @@ def _to_numpy(argument: str, value: Any) -> np.ndarray[Any, Any]:
 def _tensor_to_numpy(argument: str, tensor: Any) -> np.ndarray[Any, Any]:
     """View a torch tensor without importing torch."""
     if tensor.device.type != "cpu":
-        msg = f"{argument} is a tensor on {tensor.device}; search runs on the CPU: pass {argument}.cpu()."
+        msg = (
+            f"{argument} is a tensor on {tensor.device}; search runs on the CPU: "
+            f"pass {argument}.cpu()."
+        )
         raise DeviceError(msg)
     tensor = tensor.detach()
     if "bfloat16" in str(tensor.dtype):  # numpy has no bfloat16
@@ -121,7 +124,9 @@ def as_mask(argument: str, value: Any, rows: int) -> BoolArray:
     return np.ascontiguousarray(mask)
 
 
-def as_exclude(exclude: Sequence[Any] | np.ndarray[Any, Any], queries: int) -> tuple[I64Array, I64Array]:
+def as_exclude(
+    exclude: Sequence[Any] | np.ndarray[Any, Any], queries: int
+) -> tuple[I64Array, I64Array]:
     """Flatten per-query lists of excluded rows to (offsets, rows).
 
     Parameters

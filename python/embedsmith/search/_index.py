@@ -49,19 +49,19 @@ class Index:
     array([[1, 2]])
     """
 
+    _corpus: F32Array
+    _norms: F64Array
+    _metric: Metric
+
     def __init__(
         self, corpus: Any, *, metric: Metric = "cosine", threads: int | None = None
     ) -> None:
-        matrix = as_matrix("corpus", corpus)
-        self._set(matrix, row_norms(matrix, threads), metric)
-
-    def _set(self, corpus: F32Array, norms: F64Array, metric: Metric) -> None:
-        self._corpus = corpus
-        self._norms = norms
-        self._metric: Metric = metric
+        self._corpus = as_matrix("corpus", corpus)
+        self._norms = row_norms(self._corpus, threads)
+        self._metric = metric
 
     def __len__(self) -> int:
-        return self._corpus.shape[0]
+        return int(self._corpus.shape[0])
 
     def __repr__(self) -> str:
         return f"Index({len(self)} rows, dim={self.dim}, metric={self.metric!r})"
@@ -69,7 +69,7 @@ class Index:
     @property
     def dim(self) -> int:
         """Width of a vector."""
-        return self._corpus.shape[1]
+        return int(self._corpus.shape[1])
 
     @property
     def metric(self) -> Metric:
@@ -166,5 +166,5 @@ class Index:
             If the file is missing, foreign, truncated, damaged, or of a newer version.
         """
         index = cls.__new__(cls)
-        index._set(*read_index(path, verify=verify))
+        index._corpus, index._norms, index._metric = read_index(path, verify=verify)  # noqa: SLF001
         return index

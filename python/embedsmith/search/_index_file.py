@@ -1,4 +1,4 @@
-"""The index's file: a header, then sections on page boundaries, so that they can be mapped.
+r"""The index's file: a header, then sections on page boundaries, so that they can be mapped.
 
 ::
 
@@ -35,7 +35,7 @@ _MAGIC = b"ESINDEX\n"
 _VERSION = 1
 _FIXED = struct.Struct("<8sII32s")
 _PAGE = 4096
-_DTYPES = {"vectors": np.dtype("<f4"), "norms": np.dtype("<f8")}
+_DTYPES: dict[str, np.dtype[Any]] = {"vectors": np.dtype("<f4"), "norms": np.dtype("<f8")}
 _LONGEST_HEADER = 1 << 20
 
 
@@ -53,7 +53,7 @@ def write_index(
         sections[name] = {
             "offset": offset,
             "bytes": array.nbytes,
-            "sha256": hashlib.sha256(memoryview(array).cast("B") if array.size else b"").hexdigest(),
+            "sha256": hashlib.sha256(_bytes(array)).hexdigest(),
         }
         offset += -(-array.nbytes // _PAGE) * _PAGE
     rows, dim = vectors.shape
@@ -65,14 +65,11 @@ def write_index(
         file.write(header)
         for name, array in data.items():
             file.seek(sections[name]["offset"])
-            if array.size:
-                file.write(memoryview(array).cast("B"))
+            file.write(_bytes(array))
         file.truncate(offset)
 
 
-def read_index(
-    path: str | os.PathLike[str], *, verify: bool
-) -> tuple[F32Array, F64Array, Metric]:
+def read_index(path: str | os.PathLike[str], *, verify: bool) -> tuple[F32Array, F64Array, Metric]:
     """Map an index file, after checking that it is whole."""
     path = Path(path)
     header = _read_header(path)
@@ -82,8 +79,8 @@ def read_index(
             name: (int(entry["offset"]), int(entry["bytes"]), str(entry["sha256"]))
             for name, entry in header["sections"].items()
         }
-        shapes = {"vectors": (rows, dim), "norms": (rows,)}
-        arrays = {}
+        shapes: dict[str, tuple[int, ...]] = {"vectors": (rows, dim), "norms": (rows,)}
+        arrays: dict[str, np.ndarray[Any, Any]] = {}
         for name, dtype in _DTYPES.items():
             offset, length, digest = sections[name]
             shape = shapes[name]
@@ -96,7 +93,7 @@ def read_index(
                 continue
             array = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
             if verify or name == "norms":
-                found = hashlib.sha256(memoryview(array).cast("B")).hexdigest()
+                found = hashlib.sha256(_bytes(array)).hexdigest()
                 if found != digest:
                     raise _damaged(path, f"section {name!r} does not have its SHA-256")
             arrays[name] = np.asarray(array)
@@ -131,6 +128,10 @@ def _read_header(path: Path) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise _damaged(path, "its header is no JSON object")
     return parsed
+
+
+def _bytes(array: np.ndarray[Any, Any]) -> memoryview:
+    return array.reshape(-1).view(np.uint8).data
 
 
 def _damaged(path: Path, reason: str) -> DataError:

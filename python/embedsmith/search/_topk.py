@@ -19,8 +19,8 @@ class TopK(NamedTuple):
     Attributes
     ----------
     scores : ndarray of shape (n_queries, width), float32
-        Similarities, descending; for ``metric="l2"`` squared distances, ascending. ``-inf`` (``inf``
-        for l2) where no row is left.
+        Similarities, descending; for ``metric="l2"`` squared distances, ascending. ``-inf``
+        (``inf`` for l2) where no row is left.
     rows : ndarray of shape (n_queries, width), int64
         Positions in the corpus; -1 where no row is left.
     """
@@ -67,8 +67,8 @@ def topk(
     Returns
     -------
     TopK
-        ``scores`` (float32) and ``rows`` (int64), both of shape (n_queries, min(k, n_docs)). A query
-        with fewer rows left after ``exclude`` and ``where`` has rows -1 and scores ``-inf``
+        ``scores`` (float32) and ``rows`` (int64), both of shape (n_queries, min(k, n_docs)). A
+        query with fewer rows left after ``exclude`` and ``where`` has rows -1 and scores ``-inf``
         (``inf`` for l2) at its end.
 
     Raises
@@ -78,18 +78,18 @@ def topk(
     NonFiniteError
         If a query, or a row that may be found, holds NaN or infinity.
     DeviceError
-        If ``EMBEDSMITH_ISA`` names an instruction set that this machine lacks, or a tensor is not on
-        the CPU.
+        If ``EMBEDSMITH_ISA`` names an instruction set that this machine lacks, or a tensor is not
+        on the CPU.
 
     Notes
     -----
-    The score that ranks is the sum of exact float64 products of the float32 inputs in one fixed order;
-    it is rounded to float32 only to be returned. Equal scores: the lower row first. So rows and
-    score bits are the same for every instruction set (``EMBEDSMITH_ISA=scalar|avx2|avx512``), number
-    of threads and batch size, and the top 10 is a prefix of the top 100.
+    The score that ranks is the sum of exact float64 products of the float32 inputs in one fixed
+    order; it is rounded to float32 only to be returned. Equal scores: the lower row first. So rows
+    and score bits are the same for every instruction set (``EMBEDSMITH_ISA=scalar|avx2|avx512``),
+    number of threads and batch size, and the top 10 is a prefix of the top 100.
 
-    O(n_queries * n_docs * dim). Drops the GIL and answers Ctrl-C. Extra memory: O(n_queries * k), and
-    at most about 100 MB for candidates.
+    O(n_queries * n_docs * dim). Drops the GIL and answers Ctrl-C. Extra memory: O(n_queries * k)
+    for the answer, and about 64 MB for candidates, eight times that on a corpus of near-equal rows.
 
     Examples
     --------

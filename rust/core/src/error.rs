@@ -92,7 +92,9 @@ pub enum Error {
         last: usize,
     },
     /// An instruction set that is unknown, or that this machine lacks.
-    #[error("EMBEDSMITH_ISA={found:?} is not available here; choose one of {available}, or unset it.")]
+    #[error(
+        "EMBEDSMITH_ISA={found:?} is not available here; choose one of {available}, or unset it."
+    )]
     Isa {
         /// The value found.
         found: String,

@@ -3,6 +3,8 @@
 //! Search (`topk`), the measures of retrieval (`metrics`), their statistics (`stats`) and the
 //! parsers of the field's file formats (`formats`). All `unsafe` code lives in `kernels`.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
+
 pub mod error;
 pub mod formats;
 pub mod kernels;

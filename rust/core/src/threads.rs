@@ -47,6 +47,9 @@ pub fn resolve(wanted: Option<usize>) -> Result<usize> {
     }
 }
 
+/// Pools by process and width.
+type Pools = HashMap<(u32, usize), Arc<ThreadPool>>;
+
 /// The shared pool of `n` threads.
 ///
 /// Pools are keyed by process as well: after a fork the parent's threads do not exist in the
@@ -55,7 +58,7 @@ pub fn resolve(wanted: Option<usize>) -> Result<usize> {
 /// # Errors
 /// [`Error::Pool`] if the system refuses the threads.
 pub fn pool(n: usize) -> Result<Arc<ThreadPool>> {
-    static POOLS: Mutex<Option<HashMap<(u32, usize), Arc<ThreadPool>>>> = Mutex::new(None);
+    static POOLS: Mutex<Option<Pools>> = Mutex::new(None);
     let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
     let pools = pools.get_or_insert_with(HashMap::new);
     let key = (std::process::id(), n);

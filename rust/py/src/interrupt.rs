@@ -36,6 +36,8 @@ pub(crate) fn run<T: Send>(
                 job(control)
             });
             while let Err(mpsc::RecvTimeoutError::Timeout) = finished.recv_timeout(PATIENCE) {
+                // The closure, since the method's lifetime does not fit the bound.
+                #[allow(clippy::redundant_closure_for_method_calls, reason = "see above")]
                 if interrupt.is_none()
                     && let Err(signal) = Python::attach(|py| py.check_signals())
                 {

@@ -3,6 +3,7 @@
 //! Each file checks its arguments, borrows them, releases the GIL, calls `embedsmith-core` and
 //! hands the result over. Nothing is computed here.
 #![forbid(unsafe_code)]
+#![allow(clippy::needless_pass_by_value, reason = "pyo3 hands arguments over by value")]
 
 use pyo3::prelude::*;
 

@@ -98,9 +98,8 @@ fn row_norms<'py>(
     let kernels = Kernels::from_environment().map_err(|error| to_py(&error))?;
     let threads = threads::resolve(threads).map_err(|error| to_py(&error))?;
     let long = corpus.len().saturating_mul(corpus.dim()) >= LONG_WORK / 64;
-    let norms = interrupt::run(py, long, |control| {
-        core_row_norms(kernels, corpus, threads, control)
-    })?;
+    let norms =
+        interrupt::run(py, long, |control| core_row_norms(kernels, corpus, threads, control))?;
     Ok(norms.into_pyarray(py))
 }
 

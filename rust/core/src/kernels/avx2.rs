@@ -1,5 +1,7 @@
 //! AVX2 kernels with fused multiply-add.
 
+#![allow(clippy::needless_range_loop, reason = "indices keep the accumulators in registers")]
+
 use std::arch::x86_64::{
     __m256, __m256d, _CMP_NLT_UQ, _mm_loadu_ps, _mm256_add_pd, _mm256_cmp_ps, _mm256_cvtps_pd,
     _mm256_fmadd_pd, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_movemask_ps, _mm256_mul_pd,

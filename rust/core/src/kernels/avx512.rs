@@ -1,5 +1,7 @@
 //! AVX-512 Foundation kernels.
 
+#![allow(clippy::needless_range_loop, reason = "indices keep the accumulators in registers")]
+
 use std::arch::x86_64::{
     __m512, __m512d, _CMP_NLT_UQ, _mm256_loadu_ps, _mm512_add_pd, _mm512_cmp_ps_mask,
     _mm512_cvtps_pd, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_maskz_loadu_ps,

@@ -65,6 +65,7 @@ impl Isa {
     }
 
     /// What this processor has, slowest first.
+    #[must_use = "an iterator does nothing by itself"]
     pub fn available() -> impl DoubleEndedIterator<Item = Self> {
         Self::ALL.into_iter().filter(|isa| isa.is_available())
     }

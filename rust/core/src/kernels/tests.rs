@@ -2,7 +2,8 @@
 
 use super::*;
 
-const LENGTHS: [usize; 18] = [0, 1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 384, 385, 768, 1025];
+const LENGTHS: [usize; 18] =
+    [0, 1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 384, 385, 768, 1025];
 
 /// Reproducible values over many magnitudes, both signs, with some zeros.
 fn values(n: usize, seed: u64) -> Vec<f32> {
@@ -61,7 +62,8 @@ fn tiles_stay_within_the_rounding_bound_and_mark_exactly_the_hits() {
         for waiting in [1, 4, 16, 17, 32, 33, 64] {
             let shape = kernel.shape(waiting);
             for dim in LENGTHS {
-                let queries: Vec<_> = (0..shape.lanes).map(|i| values(dim, 10 + i as u64)).collect();
+                let queries: Vec<_> =
+                    (0..shape.lanes).map(|i| values(dim, 10 + i as u64)).collect();
                 let corpus: Vec<_> = (0..shape.rows).map(|i| values(dim, 900 + i as u64)).collect();
                 let panel: Vec<f32> =
                     (0..dim).flat_map(|d| queries.iter().map(move |q| q[d])).collect();
@@ -114,7 +116,9 @@ fn a_nan_key_is_always_a_hit() {
                 floor: &floor,
             };
             let hits = kernel.tile(shape, &tile, &mut [0.0; MAX_TILE_KEYS]);
-            assert!(hits[..shape.rows].iter().all(|bits| bits.count_ones() as usize == shape.lanes));
+            assert!(
+                hits[..shape.rows].iter().all(|bits| bits.count_ones() as usize == shape.lanes)
+            );
         }
     }
 }

@@ -144,7 +144,7 @@ pub(super) fn interval(key: f32, error: f64) -> (f32, f32) {
 
 /// The largest key that a row within `error` of the truth cannot have if its truth reaches
 /// `threshold`: below it, nothing needs to be kept.
-pub(super) fn floor(threshold: f32, error: f64) -> f32 {
+pub(super) fn key_floor(threshold: f32, error: f64) -> f32 {
     if error.is_finite() {
         ((f64::from(threshold) - error) as f32).next_down()
     } else {
@@ -160,10 +160,10 @@ mod tests {
     fn the_interval_and_the_floor_round_outwards() {
         let (low, high) = interval(1.0, 1e-12);
         assert!(low < 1.0 && high > 1.0);
-        assert!(floor(1.0, 1e-12) < 1.0);
+        assert!(key_floor(1.0, 1e-12) < 1.0);
         assert_eq!(interval(f32::NAN, 0.0), (f32::NEG_INFINITY, f32::INFINITY));
         assert_eq!(interval(1.0, f64::INFINITY).1, f32::INFINITY);
-        assert_eq!(floor(f32::NEG_INFINITY, 1.0), f32::NEG_INFINITY);
+        assert_eq!(key_floor(f32::NEG_INFINITY, 1.0), f32::NEG_INFINITY);
     }
 
     #[test]

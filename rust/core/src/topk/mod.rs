@@ -73,7 +73,10 @@ impl Search<'_> {
     /// Multiply-adds of the pass.
     #[must_use]
     pub fn work(&self) -> usize {
-        self.queries.len().saturating_mul(self.corpus.len()).saturating_mul(self.corpus.dim().max(1))
+        self.queries
+            .len()
+            .saturating_mul(self.corpus.len())
+            .saturating_mul(self.corpus.dim().max(1))
     }
 
     fn check(&self) -> Result<()> {
@@ -93,7 +96,8 @@ impl Search<'_> {
         if corpus.len() > most {
             return Err(Error::TooManyRows { argument: "corpus", rows: corpus.len(), most });
         }
-        let per_row = [("where", self.allowed.map(<[_]>::len)), ("norms", self.norms.map(<[_]>::len))];
+        let per_row =
+            [("where", self.allowed.map(<[_]>::len)), ("norms", self.norms.map(<[_]>::len))];
         for (argument, found) in per_row {
             if let Some(found) = found.filter(|&found| found != corpus.len()) {
                 return Err(Error::PerRow { argument, found, expected: corpus.len() });
@@ -151,9 +155,8 @@ impl Search<'_> {
     ) -> Result<()> {
         let width = self.k.min(self.corpus.len());
         let count = scores.len() / width;
-        let norms: Vec<f64> = (0..count)
-            .map(|query| norm(self.kernels, self.queries.row(first + query)))
-            .collect();
+        let norms: Vec<f64> =
+            (0..count).map(|query| norm(self.kernels, self.queries.row(first + query))).collect();
         let excluded = |query: usize, row: u32| {
             self.exclude.is_some_and(|exclude| exclude.contains(first + query, row))
         };
@@ -165,8 +168,7 @@ impl Search<'_> {
             threads,
             excluded: &excluded,
             goodness: |query: usize, row: u32| {
-                let query =
-                    Normed { values: self.queries.row(first + query), norm: norms[query] };
+                let query = Normed { values: self.queries.row(first + query), norm: norms[query] };
                 self.goodness(query, row as usize)
             },
             control,
@@ -183,7 +185,9 @@ impl Search<'_> {
         debug_assert_eq!(pass.panels().iter().map(|panel| panel.len).sum::<usize>(), count);
         let shared = Shared::new(count);
         let write = |query: usize, kept: Candidates, scores: &mut [f32], numbers: &mut [i64]| {
-            for (place, Ranked { goodness, row }) in walk.answer(query, kept).into_iter().enumerate() {
+            for (place, Ranked { goodness, row }) in
+                walk.answer(query, kept).into_iter().enumerate()
+            {
                 scores[place] = self.metric.score(goodness);
                 numbers[place] = i64::from(row);
             }
@@ -203,7 +207,9 @@ impl Search<'_> {
                 (kept, scores.par_chunks_mut(width), numbers.par_chunks_mut(width))
                     .into_par_iter()
                     .enumerate()
-                    .for_each(|(query, (kept, scores, numbers))| write(query, kept, scores, numbers));
+                    .for_each(|(query, (kept, scores, numbers))| {
+                        write(query, kept, scores, numbers);
+                    });
             });
         }
         Ok(())
@@ -245,7 +251,12 @@ impl Search<'_> {
 ///
 /// # Errors
 /// [`Error::NonFinite`] if a row holds NaN or infinity.
-pub fn row_norms(kernels: Kernels, rows: Rows, threads: usize, control: &Control) -> Result<Vec<f64>> {
+pub fn row_norms(
+    kernels: Kernels,
+    rows: Rows,
+    threads: usize,
+    control: &Control,
+) -> Result<Vec<f64>> {
     const ROWS: usize = 1024;
     let mut norms = vec![0.0; rows.len()];
     pool(threads)?.install(|| {

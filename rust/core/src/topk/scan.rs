@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::candidates::{Candidate, Candidates, Pushed, SharedThreshold};
-use super::certificate::{floor, interval};
+use super::certificate::{interval, key_floor};
 use super::pass::Pass;
 use crate::error::{Error, Result};
 use crate::rank::{Ranked, keep_best};
@@ -37,11 +37,14 @@ pub(super) struct Walk<'a, G> {
     pub(super) control: &'a Control,
 }
 
+/// Per thread, the candidates of each query.
+type Parts = Vec<Vec<Candidates>>;
+
 /// What the threads share while they walk.
 pub(super) struct Shared {
     next: AtomicUsize,
     thresholds: Vec<SharedThreshold>,
-    done: Mutex<Result<Vec<Vec<Candidates>>>>,
+    done: Mutex<Result<Parts>>,
 }
 
 impl Shared {
@@ -54,7 +57,7 @@ impl Shared {
     }
 
     /// Each thread's candidates, or the first error that one met.
-    pub(super) fn finish(self) -> Result<Vec<Vec<Candidates>>> {
+    pub(super) fn finish(self) -> Result<Parts> {
         self.done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
@@ -101,11 +104,11 @@ impl<G: Fn(usize, u32) -> f64 + Sync> Walk<'_, G> {
                     return Err(Error::Stopped);
                 }
                 floors.fill(f32::INFINITY);
-                for lane in 0..panel.len {
+                for (lane, floor) in floors[..panel.len].iter_mut().enumerate() {
                     let query = panel.first + lane;
                     mine[query].raise(shared.thresholds[query].get());
                     let error = pass.max_error(query, &block);
-                    floors[lane] = floor(mine[query].threshold(), error);
+                    *floor = key_floor(mine[query].threshold(), error);
                 }
                 pass.scan(panel, &block, &floors[..panel.lanes], |lane, i, key| {
                     let query = panel.first + lane;

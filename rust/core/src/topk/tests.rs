@@ -122,7 +122,9 @@ fn noise(n: usize, seed: u32) -> Vec<f32> {
     let mut state = u64::from(seed) * 2 + 1;
     (0..n)
         .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (state >> 40) as f32 / 8_388_608.0 - 1.0
         })
         .collect()
@@ -136,7 +138,8 @@ fn rows_closer_than_f32_can_tell_keep_their_order() {
     let mut corpus: Vec<f32> = base.iter().copied().cycle().take(n * dim).collect();
     for row in 0..n {
         let place = row * dim + row * 31 % dim;
-        corpus[place] = if row % 2 == 0 { corpus[place].next_up() } else { corpus[place].next_down() };
+        corpus[place] =
+            if row % 2 == 0 { corpus[place].next_up() } else { corpus[place].next_down() };
     }
     let queries = noise(5 * dim, 2);
     let (queries, corpus) = (
@@ -204,10 +207,16 @@ fn scores_are_the_formula() {
     let corpus = Rows::new("corpus", &corpus, 3, 2).unwrap();
     let run = |metric| search(queries, corpus, 3, metric).run(&Control::default()).unwrap();
     // Cosine: 50 / (5 * 10), a zero row, a right angle; the tie goes to the lower row.
-    assert_eq!(run(Metric::Cosine), Hits { scores: vec![1.0, 0.0, 0.0], rows: vec![0, 1, 2], width: 3 });
+    assert_eq!(
+        run(Metric::Cosine),
+        Hits { scores: vec![1.0, 0.0, 0.0], rows: vec![0, 1, 2], width: 3 }
+    );
     assert_eq!(run(Metric::Dot).scores, [50.0, 0.0, 0.0]);
     // 3^2 + 4^2 twice, and 1^2 + 7^2.
-    assert_eq!(run(Metric::L2), Hits { scores: vec![25.0, 25.0, 50.0], rows: vec![0, 1, 2], width: 3 });
+    assert_eq!(
+        run(Metric::L2),
+        Hits { scores: vec![25.0, 25.0, 50.0], rows: vec![0, 1, 2], width: 3 }
+    );
 }
 
 #[test]
@@ -241,7 +250,10 @@ fn bad_input_is_named() {
     );
     assert_eq!(run(search(rows(&good), rows(&good), 0, Metric::Dot)), Error::ZeroK);
     let empty = Rows::new("corpus", &[], 0, 2).unwrap();
-    assert_eq!(run(search(rows(&good), empty, 1, Metric::Dot)), Error::Empty { argument: "corpus" });
+    assert_eq!(
+        run(search(rows(&good), empty, 1, Metric::Dot)),
+        Error::Empty { argument: "corpus" }
+    );
     let narrow = Rows::new("corpus", &good, 4, 1).unwrap();
     assert_eq!(
         run(search(rows(&good), narrow, 1, Metric::Dot)),
