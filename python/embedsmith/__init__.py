@@ -13,20 +13,33 @@ from embedsmith._core import __version__
 if TYPE_CHECKING:
     from embedsmith import exceptions
     from embedsmith.backends import load_encoder
+    from embedsmith.datasets import Corpus, Dataset, Qrels, Queries, Run, load_dataset
     from embedsmith.search import Index, TopK, topk
 
 _HOMES: dict[str, str] = {
+    "Corpus": "embedsmith.datasets",
+    "Dataset": "embedsmith.datasets",
     "Index": "embedsmith.search",
+    "Qrels": "embedsmith.datasets",
+    "Queries": "embedsmith.datasets",
+    "Run": "embedsmith.datasets",
     "TopK": "embedsmith.search",
+    "load_dataset": "embedsmith.datasets",
     "load_encoder": "embedsmith.backends",
     "topk": "embedsmith.search",
 }
 
 __all__ = [
+    "Corpus",
+    "Dataset",
     "Index",
+    "Qrels",
+    "Queries",
+    "Run",
     "TopK",
     "__version__",
     "exceptions",
+    "load_dataset",
     "load_encoder",
     "topk",
 ]

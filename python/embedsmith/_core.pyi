@@ -1,5 +1,7 @@
 # Types of the native extension; mypy.stubtest compares them with the built module.
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,3 +23,38 @@ def row_norms(corpus: NDArray[np.float32], threads: int | None = None) -> NDArra
 def isa() -> str: ...
 def available_isas() -> list[str]: ...
 def thread_count(threads: int | None = None) -> int: ...
+# Formats: (query ids, document ids, offsets, rows, numbers), see ``datasets._grouped``
+
+def read_qrels(
+    path: Path,
+) -> tuple[
+    tuple[str, ...], tuple[str, ...], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]
+]: ...
+def read_run(
+    path: Path,
+) -> tuple[
+    tuple[str, ...], tuple[str, ...], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]
+]: ...
+def read_corpus(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]: ...
+def read_queries(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]: ...
+def read_pairs(
+    path: Path,
+) -> tuple[tuple[str, ...], tuple[str, ...], NDArray[np.int64], NDArray[np.int64]]: ...
+def write_run(
+    path: Path,
+    tag: str,
+    query_ids: tuple[str, ...],
+    doc_ids: tuple[str, ...],
+    offsets: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    scores: NDArray[np.float64],
+) -> None: ...
+def write_qrels(
+    path: Path,
+    beir: bool,
+    query_ids: tuple[str, ...],
+    doc_ids: tuple[str, ...],
+    offsets: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    grades: NDArray[np.int64],
+) -> None: ...

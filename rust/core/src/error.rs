@@ -121,6 +121,52 @@ pub enum Error {
     /// The job was stopped by its caller.
     #[error("stopped on request.")]
     Stopped,
+    /// A line of a file is not what its format asks for.
+    #[error("{path}:{line}:{column}: found {found}; expected {expected}. {fix}")]
+    Parse {
+        /// The file, as the caller named it.
+        path: String,
+        /// Line, from 1.
+        line: u64,
+        /// Byte in the line, from 1; a byte order mark does not count.
+        column: u64,
+        /// What stands there.
+        found: String,
+        /// What the format asks for.
+        expected: String,
+        /// What to do, as a sentence.
+        fix: String,
+    },
+    /// A file, or data on their way to one, that no single line is to blame for.
+    #[error("{path} {found}. {fix}")]
+    Content {
+        /// The file.
+        path: String,
+        /// What is wrong with it; reads on from the path.
+        found: String,
+        /// What to do, as a sentence.
+        fix: String,
+    },
+    /// The system refused to read a file.
+    #[error("{path} cannot be read: {reason}. {fix}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// The system's words.
+        reason: String,
+        /// What to do, as a sentence.
+        fix: String,
+    },
+    /// The system refused to write a file.
+    #[error("{path} cannot be written: {reason}. {fix}")]
+    Unwritable {
+        /// The file.
+        path: String,
+        /// The system's words.
+        reason: String,
+        /// What to do, as a sentence.
+        fix: String,
+    },
 }
 
 /// Result with this crate's [`Error`].

@@ -3,8 +3,11 @@
 use embedsmith_core::error::Error;
 use pyo3::PyErr;
 
+pyo3::import_exception!(embedsmith.exceptions, DataError);
 pyo3::import_exception!(embedsmith.exceptions, DeviceError);
 pyo3::import_exception!(embedsmith.exceptions, NonFiniteError);
+pyo3::import_exception!(embedsmith.exceptions, OutputError);
+pyo3::import_exception!(embedsmith.exceptions, ParseError);
 pyo3::import_exception!(embedsmith.exceptions, ShapeError);
 
 /// The Python exception for an error of the core.
@@ -13,6 +16,9 @@ pub(crate) fn to_py(error: &Error) -> PyErr {
     match error {
         Error::NonFinite { .. } => NonFiniteError::new_err(message),
         Error::Isa { .. } | Error::Pool { .. } => DeviceError::new_err(message),
+        Error::Parse { .. } => ParseError::new_err(message),
+        Error::Content { .. } | Error::Unreadable { .. } => DataError::new_err(message),
+        Error::Unwritable { .. } => OutputError::new_err(message),
         _ => ShapeError::new_err(message),
     }
 }

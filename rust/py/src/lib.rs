@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 
 mod arrays;
 mod error;
+mod formats;
 mod interrupt;
 mod search;
 
@@ -16,6 +17,7 @@ mod search;
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    formats::register(module)?;
     search::register(module)?;
     Ok(())
 }

@@ -1,0 +1,209 @@
+"""A labelled retrieval set."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from embedsmith.datasets._qrels import Qrels
+from embedsmith.datasets._texts import Corpus, Queries
+from embedsmith.exceptions import DataError
+
+__all__ = ["Dataset"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A corpus, queries and judgements that fit together.
+
+    :meth:`build` makes one from parts that do not fit yet; :func:`load_dataset` reads one.
+
+    Parameters
+    ----------
+    name : str
+        For people: the folder's name, say.
+    split : str
+        Which part of the judgements: ``"test"``, say.
+    corpus : Corpus
+        The documents; at least one.
+    queries : Queries
+        The queries judged in this split, and no others.
+    qrels : Qrels
+        Judgements of ``queries`` over ``corpus``.
+    path : Path or None
+        Where it was read.
+    n_unjudged : int, default 0
+        Queries of the source that have no judgement in this split and are left out.
+    n_dropped : int, default 0
+        Judgements left out because they name an unknown document or query.
+
+    Raises
+    ------
+    DataError
+        If a part is empty, or the parts do not fit.
+    """
+
+    name: str
+    split: str
+    corpus: Corpus
+    queries: Queries
+    qrels: Qrels
+    path: Path | None = None
+    n_unjudged: int = 0
+    n_dropped: int = 0
+    _hash: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for what, part in (
+            ("corpus", self.corpus),
+            ("queries", self.queries),
+            ("qrels", self.qrels),
+        ):
+            if not len(part):
+                msg = f"{what} of {self.name!r} is empty. Pass at least one entry."
+                raise DataError(msg)
+        documents, queries = _unknown(self.corpus, self.queries, self.qrels)
+        if documents or queries:
+            raise DataError(_unknown_message(self.name, self.qrels, documents, queries))
+        unjudged = [query_id for query_id in self.queries.ids if query_id not in self.qrels]
+        if unjudged:
+            msg = (
+                f"{len(unjudged)} queries of {self.name!r} have no judgement: {_first(unjudged)}. "
+                "Leave them out, or use Dataset.build, which does."
+            )
+            raise DataError(msg)
+
+    @classmethod
+    def build(
+        cls,
+        name: str,
+        corpus: Corpus,
+        queries: Queries,
+        qrels: Qrels,
+        *,
+        split: str = "test",
+        path: Path | None = None,
+        allow_missing: bool = False,
+    ) -> Dataset:
+        """Return a data set of the queries that are judged.
+
+        Parameters
+        ----------
+        name, corpus, queries, qrels, split, path
+            As for the class; ``queries`` may hold queries without judgements.
+        allow_missing : bool, default False
+            Leave out judgements of unknown documents or queries, and count them in ``n_dropped``,
+            where the default is an error. It changes measures: a relevant document that is left
+            out no longer counts as missed.
+
+        Returns
+        -------
+        Dataset
+            Queries in their own order, judgements in theirs.
+
+        Raises
+        ------
+        DataError
+            If a part is empty, or judgements name unknown documents or queries.
+        """
+        n_dropped = 0
+        if allow_missing:
+            documents, asked = frozenset(corpus.ids), frozenset(queries.ids)
+            known = np.fromiter((d in documents for d in qrels.doc_ids), bool, len(qrels.doc_ids))
+            judged = np.fromiter((q in asked for q in qrels.query_ids), bool, len(qrels))
+            keep = known[qrels.rows] & np.repeat(judged, np.diff(qrels.offsets))
+            n_dropped = int(np.count_nonzero(~keep))
+            if n_dropped:
+                if not keep.any():
+                    msg = (
+                        f"none of the {n_dropped} judgements of {name!r} names a known query and "
+                        "document. Check that corpus, queries and qrels are of one data set."
+                    )
+                    raise DataError(msg)
+                qrels = qrels._keep(keep)  # noqa: SLF001 - of this package
+        kept = [pair for pair in zip(queries.ids, queries.texts, strict=True) if pair[0] in qrels]
+        judged_queries = Queries(tuple(i for i, _ in kept), tuple(t for _, t in kept))
+        n_unjudged = len(queries) - len(judged_queries)
+        if not kept and len(queries):
+            documents_, queries_ = _unknown(corpus, queries, qrels)
+            raise DataError(_unknown_message(name, qrels, documents_, queries_))
+        return cls(name, split, corpus, judged_queries, qrels, path, n_unjudged, n_dropped)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the content, in hex; the same for the same content in any file format.
+
+        The bytes are ``embedsmith.dataset/1``, then for corpus and queries the number of entries
+        and each id and text, then for qrels the number of judgements and each query id, document
+        id and grade, in order. Strings are UTF-8 after their length in bytes; lengths, counts and
+        grades are 8 bytes, little-endian, signed. Order counts, since ties and sums may depend on
+        it; name, split and path do not.
+        """
+        if not self._hash:
+            digest = hashlib.sha256()
+            for part in _canonical(self):
+                digest.update(part)
+            self._hash.append(digest.hexdigest())
+        return self._hash[0]
+
+
+def _canonical(data: Dataset) -> Iterator[bytes]:
+    yield b"embedsmith.dataset/1"
+    for texts in (data.corpus, data.queries):
+        yield _number(len(texts))
+        for identifier, text in zip(texts.ids, texts.texts, strict=True):
+            yield _string(identifier) + _string(text)
+    yield _number(data.qrels.n_pairs)
+    for query_id, judged in data.qrels.items():
+        for doc_id, grade in judged.items():
+            yield _string(query_id) + _string(doc_id) + _number(grade)
+
+
+def _number(value: int) -> bytes:
+    return value.to_bytes(8, "little", signed=True)
+
+
+def _string(text: str) -> bytes:
+    # Strings built in Python may hold lone surrogates; readers never produce them.
+    encoded = text.encode("utf-8", "surrogatepass")
+    return _number(len(encoded)) + encoded
+
+
+def _unknown(corpus: Corpus, queries: Queries, qrels: Qrels) -> tuple[list[str], list[str]]:
+    """Return the judged documents and queries that are not there."""
+    documents, asked = frozenset(corpus.ids), frozenset(queries.ids)
+    used = np.zeros(len(qrels.doc_ids), bool)
+    used[qrels.rows] = True
+    judged = (doc_id for doc_id, is_used in zip(qrels.doc_ids, used, strict=True) if is_used)
+    return [d for d in judged if d not in documents], [q for q in qrels if q not in asked]
+
+
+def _unknown_message(name: str, qrels: Qrels, documents: list[str], queries: list[str]) -> str:
+    seen = [
+        f"{len(ids)} {what} that the {where} lack{s}: {_first(ids)}"
+        for ids, what, where, s in (
+            (documents, _plural(documents, "document"), "corpus", "s"),
+            (queries, _plural(queries, "quer", "y", "ies"), "queries", ""),
+        )
+        if ids
+    ]
+    strange = len(queries) == len(qrels)
+    fix = (
+        "Check that corpus, queries and qrels are of one data set."
+        if strange
+        else "Mend the ids, or leave these judgements out with allow_missing=True "
+        "(--allow-missing on the command line)."
+    )
+    return f"the qrels of {name!r} name {', and '.join(seen)}. {fix}"
+
+
+def _plural(items: list[str], stem: str, one: str = "", many: str = "s") -> str:
+    return stem + (one if len(items) == 1 else many)
+
+
+def _first(ids: list[str], most: int = 5) -> str:
+    return ", ".join(map(repr, ids[:most])) + (", ..." if len(ids) > most else "")

@@ -1,0 +1,41 @@
+"""Files of JSON lines with query, positive and negative."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from embedsmith import _core
+from embedsmith.datasets._dataset import Dataset
+from embedsmith.datasets._qrels import Qrels
+from embedsmith.datasets._texts import Corpus, Queries
+from embedsmith.exceptions import DataError
+
+__all__ = ["load_pairs"]
+
+_BEIR_PARTS = ("corpus", "queries")
+
+
+def load_pairs(path: Path, *, split: str) -> Dataset:
+    """Read the data set in the file ``path``; see :func:`load_dataset`."""
+    name = path.name.removesuffix(".gz").removesuffix(".jsonl")
+    if path.is_dir():
+        msg = f"{path} is a folder, but format='jsonl' reads one file. Name the file."
+        raise DataError(msg)
+    if name in _BEIR_PARTS or path.parent.name == "qrels":
+        folder = path.parent.parent if path.parent.name == "qrels" else path.parent
+        msg = f"{path} is one part of a BEIR data set. Name its folder: {folder}."
+        raise DataError(msg)
+    queries, documents, offsets, rows = _core.read_pairs(path)
+    query_ids = tuple(map(_content_id, queries))
+    doc_ids = tuple(map(_content_id, documents))
+    grades = np.ones(len(rows), np.int64)
+    qrels = Qrels._of(query_ids, doc_ids, offsets, rows, grades)  # noqa: SLF001 - of this package
+    corpus, asked = Corpus(doc_ids, documents), Queries(query_ids, queries)
+    return Dataset.build(name, corpus, asked, qrels, split=split, path=path)
+
+
+def _content_id(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,46 @@
+"""Paths that exist, or an error that offers the nearest one."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+
+from embedsmith.exceptions import DataError
+
+__all__ = ["existing", "expanded", "listing"]
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """Return ``path`` with a leading ``~`` replaced by the home folder."""
+    return Path(path).expanduser()
+
+
+def existing(path: str | os.PathLike[str]) -> Path:
+    """Return ``path`` if something is there, else raise with the nearest name beside it.
+
+    Raises
+    ------
+    DataError
+        If nothing is there.
+    """
+    wanted = expanded(path)
+    if wanted.exists():
+        return wanted
+    folder = wanted.parent
+    if not folder.is_dir():
+        msg = f"{wanted} does not exist, nor does the folder {folder}. Check the path."
+        raise DataError(msg)
+    near = difflib.get_close_matches(wanted.name, [entry.name for entry in folder.iterdir()], n=1)
+    fix = f"Did you mean {folder / near[0]}?" if near else f"{folder} holds {listing(folder)}."
+    msg = f"{wanted} does not exist (relative paths start at {Path.cwd()}). {fix}"
+    raise DataError(msg)
+
+
+def listing(folder: Path, most: int = 8) -> str:
+    """Return the first names in ``folder`` as a phrase."""
+    names = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir())
+    if not names:
+        return "nothing"
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

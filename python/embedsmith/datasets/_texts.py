@@ -1,0 +1,97 @@
+"""Texts with ids: corpora and queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from embedsmith.exceptions import DataError
+
+__all__ = ["Corpus", "Queries"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    ids: tuple[str, ...]
+    texts: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        # Lists are what people have in hand; tuples are what a frozen value keeps.
+        object.__setattr__(self, "ids", tuple(self.ids))
+        object.__setattr__(self, "texts", tuple(self.texts))
+        kind = type(self).__name__
+        if len(self.ids) != len(self.texts):
+            msg = (
+                f"{kind} has {len(self.ids)} ids but {len(self.texts)} texts. "
+                "Pass one id for each text."
+            )
+            raise DataError(msg)
+        for what, values in (("id", self.ids), ("text", self.texts)):
+            _check_strings(kind, what, values)
+        if len(set(self.ids)) != len(self.ids):
+            seen: set[str] = set()
+            again = next(i for i in self.ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
+            msg = (
+                f"{kind} has the id {again!r} more than once. "
+                "Remove the repeats, or give them ids of their own."
+            )
+            raise DataError(msg)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def n_empty(self) -> int:
+        """Number of texts that are empty or blank; they are embedded like any other."""
+        return sum(not text.strip() for text in self.texts)
+
+
+def _check_strings(kind: str, what: str, values: Iterable[object]) -> None:
+    # The set of types is tiny, so the usual pass costs no Python call per value.
+    if all(issubclass(of, str) for of in set(map(type, values))):
+        return
+    place, wrong = next((p, v) for p, v in enumerate(values) if not isinstance(v, str))
+    msg = f"{kind} has the {what} {wrong!r} at position {place}, which is no string. Pass str."
+    raise DataError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus(_Texts):
+    """The documents that are searched.
+
+    Parameters
+    ----------
+    ids : tuple of str
+        Distinct.
+    texts : tuple of str
+        What is embedded, one for each id. Readers join title, blank and text; without a title
+        there is no leading blank.
+
+    Raises
+    ------
+    DataError
+        If the counts differ, an id stands twice, or something is no string.
+
+    Examples
+    --------
+    >>> len(Corpus(("d1", "d2"), ("first text", "second text")))
+    2
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Queries(_Texts):
+    """The queries that are asked.
+
+    Parameters
+    ----------
+    ids : tuple of str
+        Distinct.
+    texts : tuple of str
+        What is embedded, one for each id.
+
+    Raises
+    ------
+    DataError
+        If the counts differ, an id stands twice, or something is no string.
+    """

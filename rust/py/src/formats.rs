@@ -1,0 +1,150 @@
+//! Readers and writers of the field's files.
+
+use std::path::PathBuf;
+
+use embedsmith_core::error::{Error, Result};
+use embedsmith_core::formats::{self, Groups, QrelsFormat, Table, Texts};
+use numpy::{Element, IntoPyArray, PyArray1, PyReadonlyArray1};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
+use pyo3::types::PyTuple;
+
+use crate::error::to_py;
+
+/// ids of the queries, ids of the documents, offsets, rows, values
+type Columns<'py, V> = (
+    Bound<'py, PyTuple>,
+    Bound<'py, PyTuple>,
+    Bound<'py, PyArray1<i64>>,
+    Bound<'py, PyArray1<i64>>,
+    Bound<'py, PyArray1<V>>,
+);
+type TwoTuples<'py> = (Bound<'py, PyTuple>, Bound<'py, PyTuple>);
+type PairColumns<'py> = (
+    Bound<'py, PyTuple>,
+    Bound<'py, PyTuple>,
+    Bound<'py, PyArray1<i64>>,
+    Bound<'py, PyArray1<i64>>,
+);
+
+/// Runs `job` without the GIL; it asks now and then whether Ctrl-C was pressed.
+fn detached<T: Send>(
+    py: Python<'_>,
+    job: impl FnOnce(formats::KeepGoing<'_>) -> Result<T> + Send,
+) -> PyResult<T> {
+    py.detach(|| {
+        let mut interrupt = None;
+        let done = job(&mut || match Python::attach(|py| py.check_signals()) {
+            Ok(()) => true,
+            Err(error) => {
+                interrupt = Some(error);
+                false
+            }
+        });
+        done.map_err(|error: Error| interrupt.unwrap_or_else(|| to_py(&error)))
+    })
+}
+
+fn columns<V: Element>(py: Python<'_>, groups: Groups<V>) -> PyResult<Columns<'_, V>> {
+    Ok((
+        PyTuple::new(py, groups.query_ids)?,
+        PyTuple::new(py, groups.doc_ids)?,
+        groups.offsets.into_pyarray(py),
+        groups.rows.into_pyarray(py),
+        groups.values.into_pyarray(py),
+    ))
+}
+
+fn two_tuples(py: Python<'_>, texts: Texts) -> PyResult<TwoTuples<'_>> {
+    Ok((PyTuple::new(py, texts.ids)?, PyTuple::new(py, texts.texts)?))
+}
+
+#[pyfunction]
+fn read_qrels(py: Python<'_>, path: PathBuf) -> PyResult<Columns<'_, i64>> {
+    columns(py, detached(py, |go| formats::read_qrels(&path, go))?)
+}
+
+#[pyfunction]
+fn read_run(py: Python<'_>, path: PathBuf) -> PyResult<Columns<'_, f64>> {
+    columns(py, detached(py, |go| formats::read_run(&path, go))?)
+}
+
+#[pyfunction]
+fn read_corpus(py: Python<'_>, path: PathBuf) -> PyResult<TwoTuples<'_>> {
+    two_tuples(py, detached(py, |go| formats::read_corpus(&path, go))?)
+}
+
+#[pyfunction]
+fn read_queries(py: Python<'_>, path: PathBuf) -> PyResult<TwoTuples<'_>> {
+    two_tuples(py, detached(py, |go| formats::read_queries(&path, go))?)
+}
+
+#[pyfunction]
+fn read_pairs(py: Python<'_>, path: PathBuf) -> PyResult<PairColumns<'_>> {
+    let pairs = detached(py, |go| formats::read_pairs(&path, go))?;
+    Ok((
+        PyTuple::new(py, pairs.queries)?,
+        PyTuple::new(py, pairs.documents)?,
+        pairs.offsets.into_pyarray(py),
+        pairs.rows.into_pyarray(py),
+    ))
+}
+
+#[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "the columns of one table, passed apart")]
+#[allow(clippy::needless_pass_by_value, reason = "pyo3 hands over owned arguments")]
+fn write_run(
+    py: Python<'_>,
+    path: PathBuf,
+    tag: &str,
+    query_ids: Vec<PyBackedStr>,
+    doc_ids: Vec<PyBackedStr>,
+    offsets: PyReadonlyArray1<'_, i64>,
+    rows: PyReadonlyArray1<'_, i64>,
+    scores: PyReadonlyArray1<'_, f64>,
+) -> PyResult<()> {
+    let table = Table {
+        query_ids: &query_ids,
+        doc_ids: &doc_ids,
+        offsets: offsets.as_slice()?,
+        rows: rows.as_slice()?,
+        values: scores.as_slice()?,
+    };
+    detached(py, |go| formats::write_run(&path, tag, &table, go))
+}
+
+#[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "the columns of one table, passed apart")]
+#[allow(clippy::needless_pass_by_value, reason = "pyo3 hands over owned arguments")]
+fn write_qrels(
+    py: Python<'_>,
+    path: PathBuf,
+    beir: bool,
+    query_ids: Vec<PyBackedStr>,
+    doc_ids: Vec<PyBackedStr>,
+    offsets: PyReadonlyArray1<'_, i64>,
+    rows: PyReadonlyArray1<'_, i64>,
+    grades: PyReadonlyArray1<'_, i64>,
+) -> PyResult<()> {
+    let table = Table {
+        query_ids: &query_ids,
+        doc_ids: &doc_ids,
+        offsets: offsets.as_slice()?,
+        rows: rows.as_slice()?,
+        values: grades.as_slice()?,
+    };
+    let format = if beir { QrelsFormat::Beir } else { QrelsFormat::Trec };
+    detached(py, |go| formats::write_qrels(&path, format, &table, go))
+}
+
+/// Adds this file's functions to the module.
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(read_qrels, module)?)?;
+    module.add_function(wrap_pyfunction!(read_run, module)?)?;
+    module.add_function(wrap_pyfunction!(read_corpus, module)?)?;
+    module.add_function(wrap_pyfunction!(read_queries, module)?)?;
+    module.add_function(wrap_pyfunction!(read_pairs, module)?)?;
+    module.add_function(wrap_pyfunction!(write_run, module)?)?;
+    module.add_function(wrap_pyfunction!(write_qrels, module)?)?;
+    Ok(())
+}
