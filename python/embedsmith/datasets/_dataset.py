@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedsmith.datasets._qrels import Qrels
 from embedsmith.datasets._texts import Corpus, Queries
 from embedsmith.exceptions import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from embedsmith.datasets._qrels import Qrels
 
 __all__ = ["Dataset"]
 
@@ -58,14 +62,7 @@ class Dataset:
     _hash: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for what, part in (
-            ("corpus", self.corpus),
-            ("queries", self.queries),
-            ("qrels", self.qrels),
-        ):
-            if not len(part):
-                msg = f"{what} of {self.name!r} is empty. Pass at least one entry."
-                raise DataError(msg)
+        _check_filled(self.name, self.corpus, self.queries, self.qrels)
         documents, queries = _unknown(self.corpus, self.queries, self.qrels)
         if documents or queries:
             raise DataError(_unknown_message(self.name, self.qrels, documents, queries))
@@ -110,6 +107,7 @@ class Dataset:
         DataError
             If a part is empty, or judgements name unknown documents or queries.
         """
+        _check_filled(name, corpus, queries, qrels)
         n_dropped = 0
         if allow_missing:
             documents, asked = frozenset(corpus.ids), frozenset(queries.ids)
@@ -128,9 +126,8 @@ class Dataset:
         kept = [pair for pair in zip(queries.ids, queries.texts, strict=True) if pair[0] in qrels]
         judged_queries = Queries(tuple(i for i, _ in kept), tuple(t for _, t in kept))
         n_unjudged = len(queries) - len(judged_queries)
-        if not kept and len(queries):
-            documents_, queries_ = _unknown(corpus, queries, qrels)
-            raise DataError(_unknown_message(name, qrels, documents_, queries_))
+        if not kept:
+            raise DataError(_unknown_message(name, qrels, *_unknown(corpus, queries, qrels)))
         return cls(name, split, corpus, judged_queries, qrels, path, n_unjudged, n_dropped)
 
     @property
@@ -149,6 +146,13 @@ class Dataset:
                 digest.update(part)
             self._hash.append(digest.hexdigest())
         return self._hash[0]
+
+
+def _check_filled(name: str, corpus: Corpus, queries: Queries, qrels: Qrels) -> None:
+    for what, part in (("corpus", corpus), ("queries", queries), ("qrels", qrels)):
+        if not len(part):
+            msg = f"{what} of {name!r} is empty. Pass at least one entry."
+            raise DataError(msg)
 
 
 def _canonical(data: Dataset) -> Iterator[bytes]:

@@ -8,13 +8,14 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from embedsmith._typing import BoolArray, I64Array
 from embedsmith.exceptions import DataError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from typing_extensions import Self
+
+    from embedsmith._typing import BoolArray, I64Array
 
 __all__ = ["Grouped"]
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from importlib import resources
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from embedsmith.datasets._beir import load_beir
-from embedsmith.datasets._dataset import Dataset
 from embedsmith.datasets._pairs import load_pairs
 from embedsmith.datasets._paths import existing
 from embedsmith.exceptions import DataError
+
+if TYPE_CHECKING:
+    from embedsmith.datasets._dataset import Dataset
 
 __all__ = ["load_dataset"]
 
@@ -71,9 +73,13 @@ def load_dataset(
 
     Examples
     --------
-    >>> load_dataset("sample:none")
-    Traceback (most recent call last):
-    embedsmith.exceptions.DataError: there is no sample 'none'. ...
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "pairs.jsonl"
+    ...     _ = file.write_text('{"query": "Paris?", "positive": "Yes.", "negative": "No."}')
+    ...     data = load_dataset(file)
+    >>> data.corpus.texts, data.qrels
+    (('Yes.', 'No.'), Qrels(1 query, 1 judgements))
     """
     if format is not None and format not in get_args(Format):
         msg = f"format={format!r} is unknown. Choose one of {', '.join(get_args(Format))}."

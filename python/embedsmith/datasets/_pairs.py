@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from embedsmith.datasets._dataset import Dataset
 from embedsmith.datasets._qrels import Qrels
 from embedsmith.datasets._texts import Corpus, Queries
 from embedsmith.exceptions import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["load_pairs"]
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from embedsmith.exceptions import DataError
+
+if TYPE_CHECKING:
+    import os
 
 __all__ = ["existing", "expanded", "listing"]
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from embedsmith import _core
-from embedsmith._typing import I64Array
 from embedsmith.datasets._grouped import Grouped
 from embedsmith.datasets._paths import existing, expanded
 from embedsmith.exceptions import DataError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from embedsmith._typing import I64Array
 
 __all__ = ["Qrels"]
 

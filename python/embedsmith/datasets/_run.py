@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from embedsmith import _core
-from embedsmith._typing import BoolArray, F64Array, I64Array, Metric
 from embedsmith.datasets._grouped import Grouped
 from embedsmith.datasets._paths import existing, expanded
 from embedsmith.exceptions import DataError, NonFiniteError, ShapeError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from embedsmith._typing import BoolArray, F64Array, I64Array, Metric
 
 __all__ = ["Run"]
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from embedsmith.exceptions import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["Corpus", "Queries"]
 

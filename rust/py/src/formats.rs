@@ -1,10 +1,12 @@
 //! Readers and writers of the field's files.
+#![allow(clippy::needless_pass_by_value, reason = "pyo3 hands over owned arguments")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use embedsmith_core::error::{Error, Result};
 use embedsmith_core::formats::{self, Groups, QrelsFormat, Table, Texts};
 use numpy::{Element, IntoPyArray, PyArray1, PyReadonlyArray1};
+use pyo3::exceptions::PyUnicodeEncodeError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyTuple;
@@ -34,6 +36,10 @@ fn detached<T: Send>(
 ) -> PyResult<T> {
     py.detach(|| {
         let mut interrupt = None;
+        #[allow(
+            clippy::redundant_closure_for_method_calls,
+            reason = "the method alone is not general enough"
+        )]
         let done = job(&mut || match Python::attach(|py| py.check_signals()) {
             Ok(()) => true,
             Err(error) => {
@@ -43,6 +49,24 @@ fn detached<T: Send>(
         });
         done.map_err(|error: Error| interrupt.unwrap_or_else(|| to_py(&error)))
     })
+}
+
+/// The ids of a tuple, borrowed from Python; one that is not text in UTF-8 is an error of the data.
+fn borrow_ids(path: &Path, ids: &Bound<'_, PyTuple>) -> PyResult<Vec<PyBackedStr>> {
+    ids.iter()
+        .map(|id| {
+            id.extract().map_err(|error: PyErr| {
+                if !error.is_instance_of::<PyUnicodeEncodeError>(id.py()) {
+                    return error;
+                }
+                to_py(&Error::Content {
+                    path: path.display().to_string(),
+                    found: format!("was not written: the id {id:?} holds half a surrogate pair"),
+                    fix: "Rename the id.".into(),
+                })
+            })
+        })
+        .collect()
 }
 
 fn columns<V: Element>(py: Python<'_>, groups: Groups<V>) -> PyResult<Columns<'_, V>> {
@@ -59,26 +83,31 @@ fn two_tuples(py: Python<'_>, texts: Texts) -> PyResult<TwoTuples<'_>> {
     Ok((PyTuple::new(py, texts.ids)?, PyTuple::new(py, texts.texts)?))
 }
 
+/// Reads judgements: query ids, document ids, offsets, rows, grades.
 #[pyfunction]
 fn read_qrels(py: Python<'_>, path: PathBuf) -> PyResult<Columns<'_, i64>> {
     columns(py, detached(py, |go| formats::read_qrels(&path, go))?)
 }
 
+/// Reads a TREC run: query ids, document ids, offsets, rows, scores.
 #[pyfunction]
 fn read_run(py: Python<'_>, path: PathBuf) -> PyResult<Columns<'_, f64>> {
     columns(py, detached(py, |go| formats::read_run(&path, go))?)
 }
 
+/// Reads BEIR documents: ids and texts to embed.
 #[pyfunction]
 fn read_corpus(py: Python<'_>, path: PathBuf) -> PyResult<TwoTuples<'_>> {
     two_tuples(py, detached(py, |go| formats::read_corpus(&path, go))?)
 }
 
+/// Reads BEIR queries: ids and texts.
 #[pyfunction]
 fn read_queries(py: Python<'_>, path: PathBuf) -> PyResult<TwoTuples<'_>> {
     two_tuples(py, detached(py, |go| formats::read_queries(&path, go))?)
 }
 
+/// Reads pairs: query texts, document texts, offsets and rows of the positives.
 #[pyfunction]
 fn read_pairs(py: Python<'_>, path: PathBuf) -> PyResult<PairColumns<'_>> {
     let pairs = detached(py, |go| formats::read_pairs(&path, go))?;
@@ -90,19 +119,20 @@ fn read_pairs(py: Python<'_>, path: PathBuf) -> PyResult<PairColumns<'_>> {
     ))
 }
 
+/// Writes a TREC run at once or not at all.
 #[pyfunction]
 #[allow(clippy::too_many_arguments, reason = "the columns of one table, passed apart")]
-#[allow(clippy::needless_pass_by_value, reason = "pyo3 hands over owned arguments")]
 fn write_run(
     py: Python<'_>,
     path: PathBuf,
     tag: &str,
-    query_ids: Vec<PyBackedStr>,
-    doc_ids: Vec<PyBackedStr>,
+    query_ids: &Bound<'_, PyTuple>,
+    doc_ids: &Bound<'_, PyTuple>,
     offsets: PyReadonlyArray1<'_, i64>,
     rows: PyReadonlyArray1<'_, i64>,
     scores: PyReadonlyArray1<'_, f64>,
 ) -> PyResult<()> {
+    let (query_ids, doc_ids) = (borrow_ids(&path, query_ids)?, borrow_ids(&path, doc_ids)?);
     let table = Table {
         query_ids: &query_ids,
         doc_ids: &doc_ids,
@@ -113,19 +143,20 @@ fn write_run(
     detached(py, |go| formats::write_run(&path, tag, &table, go))
 }
 
+/// Writes judgements at once or not at all.
 #[pyfunction]
 #[allow(clippy::too_many_arguments, reason = "the columns of one table, passed apart")]
-#[allow(clippy::needless_pass_by_value, reason = "pyo3 hands over owned arguments")]
 fn write_qrels(
     py: Python<'_>,
     path: PathBuf,
     beir: bool,
-    query_ids: Vec<PyBackedStr>,
-    doc_ids: Vec<PyBackedStr>,
+    query_ids: &Bound<'_, PyTuple>,
+    doc_ids: &Bound<'_, PyTuple>,
     offsets: PyReadonlyArray1<'_, i64>,
     rows: PyReadonlyArray1<'_, i64>,
     grades: PyReadonlyArray1<'_, i64>,
 ) -> PyResult<()> {
+    let (query_ids, doc_ids) = (borrow_ids(&path, query_ids)?, borrow_ids(&path, doc_ids)?);
     let table = Table {
         query_ids: &query_ids,
         doc_ids: &doc_ids,
