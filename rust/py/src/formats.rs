@@ -1,5 +1,4 @@
 //! Readers and writers of the field's files.
-#![allow(clippy::needless_pass_by_value, reason = "pyo3 hands over owned arguments")]
 
 use std::path::{Path, PathBuf};
 
