@@ -64,7 +64,7 @@ bench: python
 	$(VENV)/python -m pytest benches --record $(BENCH_ARGS)
 
 wheel: python
-	@$(PYTHON) tools/environment.py dev
+	@$(PYTHON) tools/environment.py
 	$(VENV)/maturin build --release --locked --out dist
 	$(VENV)/maturin sdist --out dist
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Make ``.venv`` ready for one of the Makefile's targets: the set-up that each of them starts with.
 
-``python3 tools/environment.py EXTRA`` creates ``.venv``, installs the dependencies of that extra
-and builds the extension into the checkout. Each step leaves a stamp, so a second call does nothing.
-Standard library only: nothing is installed yet. The Makefile has checked the interpreter's version.
-Packages come from wherever pip is configured to look on this machine.
+``python3 tools/environment.py [EXTRA]`` creates ``.venv``, installs the dependencies, with those of
+that extra, and builds the extension into the checkout. Each step leaves a stamp, so a second call
+does nothing. Standard library only: nothing is installed yet. The Makefile has checked the
+interpreter's version. Packages come from wherever pip is configured to look on this machine.
 """
 
 from __future__ import annotations
@@ -44,13 +44,14 @@ class SetupError(Exception):
 
 
 def main() -> None:
-    """Check the machine, then prepare the extra named on the command line."""
-    if len(sys.argv) != 2:
-        msg = "name one extra of pyproject.toml, as in python3 tools/environment.py test."
+    """Check the machine, then prepare the extra named on the command line, if any."""
+    extras = sys.argv[1:]
+    if len(extras) > 1:
+        msg = "name one extra of pyproject.toml at most, as in python3 tools/environment.py test."
         raise SetupError(msg)
     check_rust()
     create_venv()
-    prepare(sys.argv[1])
+    prepare(*extras)
 
 
 def check_rust() -> None:
@@ -107,8 +108,8 @@ def create_venv_without_uv() -> None:
         say("uv cannot be installed here: going on with pip, which is slower")
 
 
-def prepare(extra: str) -> None:
-    """Install one extra's dependencies, and build the extension if its sources changed."""
+def prepare(extra: str = "") -> None:
+    """Install the dependencies, and build the extension if its sources changed."""
     sources = [path for path in (ROOT / "rust").rglob("*") if path.is_file()]
     sources += [ROOT / name for name in ("Cargo.toml", "Cargo.lock", "pyproject.toml")]
     wanted = digest(sources)
@@ -118,10 +119,11 @@ def prepare(extra: str) -> None:
     command, env = installer()
     requires = matched(r"^requires = (\[.*\])$", text("pyproject.toml"))
     run(command + ast.literal_eval(requires), env)
-    say(f"building the extension, and installing embedsmith[{extra}] into .venv")
+    extras = f"[{extra}]" if extra else ""
+    say(f"building the extension, and installing embedsmith{extras} into .venv")
     # Without isolation: in a build environment of its own, whose path is new each time, the crates
     # that look at the interpreter would be compiled anew each time.
-    run([*command, "--no-build-isolation", "--editable", f".[{extra}]"], env)
+    run([*command, "--no-build-isolation", "--editable", f".{extras}"], env)
     dependencies.write_text(wanted)
     build.write_text(wanted + extension_state())
 
