@@ -38,6 +38,7 @@ fn contiguous<'a, T: numpy::Element>(
     })
 }
 
+/// Scores and rows of the best `k` corpus rows per query; `exclude` is (offsets, rows).
 #[pyfunction]
 #[pyo3(signature = (queries, corpus, k, metric, exclude=None, allowed=None, norms=None, threads=None))]
 #[allow(clippy::too_many_arguments, reason = "the typed Python face names them")]
@@ -87,6 +88,7 @@ fn topk<'py>(
     ))
 }
 
+/// Canonical Euclidean norm of every row; refuses NaN and infinity.
 #[pyfunction]
 #[pyo3(signature = (corpus, threads=None))]
 fn row_norms<'py>(
@@ -103,16 +105,19 @@ fn row_norms<'py>(
     Ok(norms.into_pyarray(py))
 }
 
+/// The instruction set in use: the fastest here, or the one that `EMBEDSMITH_ISA` forces.
 #[pyfunction]
 fn isa() -> PyResult<&'static str> {
     Ok(Kernels::from_environment().map_err(|error| to_py(&error))?.isa().name())
 }
 
+/// The instruction sets that this processor has, slowest first.
 #[pyfunction]
 fn available_isas() -> Vec<&'static str> {
     Isa::available().map(Isa::name).collect()
 }
 
+/// The number of threads a call would use.
 #[pyfunction]
 #[pyo3(signature = (threads=None))]
 fn thread_count(threads: Option<usize>) -> PyResult<usize> {

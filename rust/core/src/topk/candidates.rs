@@ -16,6 +16,7 @@ pub(super) struct Candidates {
     list: Vec<Candidate>,
     capacity: usize,
     threshold: f32,
+    next_cut: usize,
 }
 
 /// What a push asks of its caller.
@@ -23,8 +24,6 @@ pub(super) struct Candidates {
 pub(super) enum Pushed {
     /// Nothing.
     Kept,
-    /// The threshold rose: others may use it.
-    Raised,
     /// Too many intervals overlap; only exact scores can tell the rows apart.
     Crowded,
 }
@@ -36,7 +35,12 @@ pub(super) fn first_capacity(k: usize) -> usize {
 
 impl Candidates {
     pub(super) fn new(k: usize) -> Self {
-        Self { list: Vec::new(), capacity: first_capacity(k), threshold: f32::NEG_INFINITY }
+        Self {
+            list: Vec::new(),
+            capacity: first_capacity(k),
+            threshold: f32::NEG_INFINITY,
+            next_cut: 0,
+        }
     }
 
     /// A row whose truth is surely below this is out.
@@ -56,13 +60,25 @@ impl Candidates {
         self.list.push(candidate);
         self.cut(k);
         if self.list.len() * 4 <= self.capacity * 3 {
-            Pushed::Raised
+            Pushed::Kept
         } else if self.capacity < first_capacity(k).saturating_mul(8) {
             self.capacity *= 2;
-            Pushed::Raised
+            Pushed::Kept
         } else {
             Pushed::Crowded
         }
+    }
+
+    /// Cuts if that is worth its time: once the list is half again as long as the answer.
+    pub(super) fn cut_if_grown(&mut self, k: usize) -> bool {
+        let grown = self.list.len() >= (k / 2).max(8).saturating_add(k);
+        // After a cut that could not tell the rows apart, the next one waits for new rows.
+        if grown && self.list.len() >= self.next_cut {
+            self.cut(k);
+            self.next_cut = self.list.len() + (k / 2).max(8);
+            return true;
+        }
+        false
     }
 
     /// Raises the threshold to the k-th best lower bound and drops what is surely below it.

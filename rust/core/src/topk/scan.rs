@@ -17,6 +17,10 @@ use crate::threads::Control;
 /// Bytes of corpus in a block: half of a common second-level cache, the rest is for the panel.
 const BLOCK_BYTES: usize = 512 << 10;
 
+/// Rows that a thread shows the queries first. Until a query has its first threshold everything is
+/// a candidate, so a few rows set one and each next piece is twice as long.
+const FIRST_ROWS: usize = 48;
+
 /// Everything the walk needs besides the pass.
 pub(super) struct Walk<'a, G> {
     /// Queries in this batch.
@@ -90,44 +94,61 @@ impl<G: Fn(usize, u32) -> f64 + Sync> Walk<'_, G> {
         let blocks = self.rows.len().div_ceil(size);
         let stride = golden_stride(blocks);
         let mut block = Default::default();
-        let mut floors = [f32::INFINITY; 64];
+        let mut piece = FIRST_ROWS;
         loop {
             let turn = shared.next.fetch_add(1, Ordering::Relaxed);
             if turn >= blocks {
                 return Ok(mine);
             }
             let start = turn * stride % blocks * size;
-            let rows = &self.rows[start..self.rows.len().min(start + size)];
-            pass.load(rows, &mut block)?;
-            for &panel in pass.panels() {
-                if self.control.is_stopped() {
-                    return Err(Error::Stopped);
-                }
-                floors.fill(f32::INFINITY);
-                for (lane, floor) in floors[..panel.len].iter_mut().enumerate() {
-                    let query = panel.first + lane;
-                    mine[query].raise(shared.thresholds[query].get());
-                    let error = pass.max_error(query, &block);
-                    *floor = key_floor(mine[query].threshold(), error);
-                }
-                pass.scan(panel, &block, &floors[..panel.lanes], |lane, i, key| {
-                    let query = panel.first + lane;
-                    let (lower, upper) = interval(key, pass.error(query, &block, i));
-                    let kept = &mut mine[query];
-                    if upper < kept.threshold() || (self.excluded)(query, rows[i]) {
-                        return;
-                    }
-                    match kept.push(Candidate { lower, upper, row: rows[i] }, self.k) {
-                        Pushed::Kept => {}
-                        Pushed::Raised => shared.thresholds[query].raise(kept.threshold()),
-                        Pushed::Crowded => {
-                            shared.thresholds[query].raise(kept.threshold());
-                            self.settle(query, kept);
-                        }
-                    }
-                });
+            let mut rows = &self.rows[start..self.rows.len().min(start + size)];
+            while !rows.is_empty() {
+                let (now, later) = rows.split_at(rows.len().min(piece));
+                self.meet(pass, shared, now, &mut block, &mut mine)?;
+                (rows, piece) = (later, piece.saturating_mul(2));
             }
         }
+    }
+
+    /// Shows all panels these rows.
+    fn meet<P: Pass>(
+        &self,
+        pass: &P,
+        shared: &Shared,
+        rows: &[u32],
+        block: &mut P::Block,
+        mine: &mut [Candidates],
+    ) -> Result<()> {
+        pass.load(rows, block)?;
+        let mut floors = [f32::INFINITY; 64];
+        for &panel in pass.panels() {
+            if self.control.is_stopped() {
+                return Err(Error::Stopped);
+            }
+            floors.fill(f32::INFINITY);
+            for (lane, floor) in floors[..panel.len].iter_mut().enumerate() {
+                let query = panel.first + lane;
+                mine[query].raise(shared.thresholds[query].get());
+                *floor = key_floor(mine[query].threshold(), pass.max_error(query, block));
+            }
+            pass.scan(panel, block, &floors[..panel.lanes], |lane, i, key| {
+                let query = panel.first + lane;
+                let (lower, upper) = interval(key, pass.error(query, block, i));
+                let kept = &mut mine[query];
+                if upper < kept.threshold() || (self.excluded)(query, rows[i]) {
+                    return;
+                }
+                if kept.push(Candidate { lower, upper, row: rows[i] }, self.k) == Pushed::Crowded {
+                    self.settle(query, kept);
+                }
+            });
+            for query in panel.first..panel.first + panel.len {
+                if mine[query].cut_if_grown(self.k) {
+                    shared.thresholds[query].raise(mine[query].threshold());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Tells crowded candidates apart by their exact scores.
