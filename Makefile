@@ -61,7 +61,8 @@ lint: python
 
 bench: python
 	@$(PYTHON) tools/environment.py bench
-	$(VENV)/python -m pytest benches --record $(BENCH_ARGS)
+	$(VENV)/python -m pytest benches --record --timeout 0 --benchmark-sort name \
+	  --benchmark-columns median,iqr,min,rounds $(BENCH_ARGS)
 
 wheel: python
 	@$(PYTHON) tools/environment.py
