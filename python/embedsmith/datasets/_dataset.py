@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from embedsmith.datasets._phrases import counted, first_of
 from embedsmith.datasets._texts import Corpus, Queries
 from embedsmith.exceptions import DataError
 
@@ -59,7 +60,7 @@ class Dataset:
     path: Path | None = None
     n_unjudged: int = 0
     n_dropped: int = 0
-    _hash: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
+    _hash: str | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_filled(self.name, self.corpus, self.queries, self.qrels)
@@ -69,7 +70,8 @@ class Dataset:
         unjudged = [query_id for query_id in self.queries.ids if query_id not in self.qrels]
         if unjudged:
             msg = (
-                f"{len(unjudged)} queries of {self.name!r} have no judgement: {_first(unjudged)}. "
+                f"{counted(len(unjudged), 'query', 'queries')} of {self.name!r} without "
+                f"judgement: {first_of(unjudged)}. "
                 "Leave them out, or use Dataset.build, which does."
             )
             raise DataError(msg)
@@ -118,8 +120,8 @@ class Dataset:
             if n_dropped:
                 if not keep.any():
                     msg = (
-                        f"none of the {n_dropped} judgements of {name!r} names a known query and "
-                        "document. Check that corpus, queries and qrels are of one data set."
+                        f"none of the {n_dropped:,} judgements of {name!r} names a known query "
+                        "and document. Check that corpus, queries and qrels are of one data set."
                     )
                     raise DataError(msg)
                 qrels = qrels._keep(keep)  # noqa: SLF001 - of this package
@@ -140,12 +142,14 @@ class Dataset:
         grades are 8 bytes, little-endian, signed. Order counts, since ties and sums may depend on
         it; name, split and path do not.
         """
-        if not self._hash:
-            digest = hashlib.sha256()
-            for part in _canonical(self):
-                digest.update(part)
-            self._hash.append(digest.hexdigest())
-        return self._hash[0]
+        if self._hash is not None:
+            return self._hash
+        digest = hashlib.sha256()
+        for part in _canonical(self):
+            digest.update(part)
+        # The value is frozen, so its hash may be kept.
+        object.__setattr__(self, "_hash", digest.hexdigest())
+        return digest.hexdigest()
 
 
 def _check_filled(name: str, corpus: Corpus, queries: Queries, qrels: Qrels) -> None:
@@ -187,27 +191,17 @@ def _unknown(corpus: Corpus, queries: Queries, qrels: Qrels) -> tuple[list[str],
 
 
 def _unknown_message(name: str, qrels: Qrels, documents: list[str], queries: list[str]) -> str:
-    seen = [
-        f"{len(ids)} {what} that the {where} lack{s}: {_first(ids)}"
-        for ids, what, where, s in (
-            (documents, _plural(documents, "document"), "corpus", "s"),
-            (queries, _plural(queries, "quer", "y", "ies"), "queries", ""),
-        )
-        if ids
-    ]
-    strange = len(queries) == len(qrels)
+    seen = []
+    if documents:
+        count = counted(len(documents), "document")
+        seen.append(f"{count} that the corpus lacks: {first_of(documents)}")
+    if queries:
+        count = counted(len(queries), "query", "queries")
+        seen.append(f"{count} that the queries lack: {first_of(queries)}")
     fix = (
         "Check that corpus, queries and qrels are of one data set."
-        if strange
+        if len(queries) == len(qrels)
         else "Mend the ids, or leave these judgements out with allow_missing=True "
         "(--allow-missing on the command line)."
     )
     return f"the qrels of {name!r} name {', and '.join(seen)}. {fix}"
-
-
-def _plural(items: list[str], stem: str, one: str = "", many: str = "s") -> str:
-    return stem + (one if len(items) == 1 else many)
-
-
-def _first(ids: list[str], most: int = 5) -> str:
-    return ", ".join(map(repr, ids[:most])) + (", ..." if len(ids) > most else "")

@@ -79,7 +79,7 @@ def load_dataset(
     ...     _ = file.write_text('{"query": "Paris?", "positive": "Yes.", "negative": "No."}')
     ...     data = load_dataset(file)
     >>> data.corpus.texts, data.qrels
-    (('Yes.', 'No.'), Qrels(1 query, 1 judgements))
+    (('Yes.', 'No.'), Qrels(1 query, 1 judgement))
     """
     if format is not None and format not in get_args(Format):
         msg = f"format={format!r} is unknown. Choose one of {', '.join(get_args(Format))}."

@@ -11,6 +11,7 @@ import numpy as np
 from embedsmith import _core
 from embedsmith.datasets._grouped import Grouped
 from embedsmith.datasets._paths import existing, expanded
+from embedsmith.datasets._phrases import counted
 from embedsmith.exceptions import DataError
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ class Qrels(Grouped[int]):
         self._fill_from(judgements, array.astype(np.int64))
 
     def __repr__(self) -> str:
-        queries = "query" if len(self) == 1 else "queries"
-        return f"Qrels({len(self):,} {queries}, {self.n_pairs:,} judgements)"
+        queries = counted(len(self), "query", "queries")
+        return f"Qrels({queries}, {counted(self.n_pairs, 'judgement')})"
 
     @property
     def grades(self) -> I64Array:

@@ -11,6 +11,7 @@ import numpy as np
 from embedsmith import _core
 from embedsmith.datasets._grouped import Grouped
 from embedsmith.datasets._paths import existing, expanded
+from embedsmith.datasets._phrases import counted
 from embedsmith.exceptions import DataError, NonFiniteError, ShapeError
 
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ class Run(Grouped[float]):
         self._fill_from(results, array)
 
     def __repr__(self) -> str:
-        queries = "query" if len(self) == 1 else "queries"
-        return f"Run({len(self):,} {queries}, {self.n_pairs:,} results)"
+        queries = counted(len(self), "query", "queries")
+        return f"Run({queries}, {counted(self.n_pairs, 'result')})"
 
     @property
     def scores(self) -> F64Array:
@@ -209,12 +210,16 @@ def _check_shapes(scores: F64Array, rows: NDArray[Any], n_queries: int, n_docs: 
         )
         raise ShapeError(msg)
     if len(rows) != n_queries:
-        msg = f"there are {len(rows)} result lists but {n_queries} query ids. Pass one id per list."
+        msg = (
+            f"there are {counted(len(rows), 'result list')} but "
+            f"{counted(n_queries, 'query id')}. Pass one id per list."
+        )
         raise ShapeError(msg)
     outside = (rows >= n_docs) | (rows < -1)
     if outside.any():
         msg = (
-            f"rows name position {rows[outside][0]}, but there are {n_docs} document ids. "
+            f"rows name position {rows[outside][0]}, but there are "
+            f"{counted(n_docs, 'document id')}. "
             "Pass the ids of the corpus that was searched, in its order."
         )
         raise ShapeError(msg)

@@ -50,7 +50,7 @@ def test_parts_that_do_not_fit_are_refused() -> None:
         Dataset("n", "test", Corpus(("d1",), ("one",)), QUERIES, QRELS)
     with pytest.raises(DataError, match="1 query that the queries lack: 'q1'"):
         Dataset("n", "test", CORPUS, Queries(("q2",), ("x",)), QRELS)
-    with pytest.raises(DataError, match="1 queries of 'n' have no judgement: 'q2'"):
+    with pytest.raises(DataError, match="1 query of 'n' without judgement: 'q2'"):
         Dataset("n", "test", CORPUS, Queries(("q1", "q2"), ("x", "y")), QRELS)
 
 

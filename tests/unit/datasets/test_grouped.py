@@ -95,7 +95,7 @@ def test_distances_are_negated_and_not_taken_for_similarities() -> None:
         ([[0.5]], [[0.0]], ["q"], ShapeError, "positions"),
         ([0.5], [0], ["q"], ShapeError, "both are"),
         ([[0.5]], [[0, 1]], ["q"], ShapeError, "both are"),
-        ([[0.5]], [[0]], ["q", "r"], ShapeError, "1 result lists but 2 query ids"),
+        ([[0.5]], [[0]], ["q", "r"], ShapeError, "1 result list but 2 query ids"),
         ([[0.5]], [[2]], ["q"], ShapeError, "position 2, but there are 2 document ids"),
         ([[0.5]], [[-2]], ["q"], ShapeError, "position -2"),
         ([[np.nan]], [[0]], ["q"], NonFiniteError, "scores row 0"),

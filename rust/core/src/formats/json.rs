@@ -31,15 +31,18 @@ impl<'a, 'l> Object<'a, 'l> {
         }
         let Fields(fields) =
             serde_json::from_str(line).map_err(|error| broken_json(lines, &error))?;
-        for (i, (name, value)) in fields.iter().enumerate() {
-            if fields[..i].iter().any(|(earlier, _)| earlier == name) {
-                return Err(lines.fail(
-                    lines.column_of(value.get()),
-                    format!("the field {} a second time", quote(name)),
-                    "each field once",
-                    "Remove one of the two.",
-                ));
-            }
+        // Sorted, so that a line of a hundred thousand fields does not cost their square; stable, so
+        // that the later of two is the one that is named.
+        let mut by_name: Vec<_> = fields.iter().collect();
+        by_name.sort_by_key(|(name, _)| name);
+        if let Some(pair) = by_name.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            let (name, value) = pair[1];
+            return Err(lines.fail(
+                lines.column_of(value.get()),
+                format!("the field {} a second time", quote(name)),
+                "each field once",
+                "Remove one of the two.",
+            ));
         }
         Ok(Self { lines, fields })
     }
