@@ -120,7 +120,7 @@ class Dataset:
             if n_dropped:
                 if not keep.any():
                     msg = (
-                        f"none of the {n_dropped:,} judgements of {name!r} names a known query "
+                        f"none of the judgements of {name!r} ({n_dropped:,}) names a known query "
                         "and document. Check that corpus, queries and qrels are of one data set."
                     )
                     raise DataError(msg)
