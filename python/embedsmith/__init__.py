@@ -14,16 +14,30 @@ if TYPE_CHECKING:
     from embedsmith import exceptions
     from embedsmith.backends import load_encoder
     from embedsmith.datasets import Corpus, Dataset, Qrels, Queries, Run, load_dataset
+    from embedsmith.metrics import (
+        MetricTable,
+        RunComparison,
+        Verdict,
+        compare_runs,
+        decide,
+        evaluate_run,
+    )
     from embedsmith.search import Index, TopK, topk
 
 _HOMES: dict[str, str] = {
     "Corpus": "embedsmith.datasets",
     "Dataset": "embedsmith.datasets",
     "Index": "embedsmith.search",
+    "MetricTable": "embedsmith.metrics",
     "Qrels": "embedsmith.datasets",
     "Queries": "embedsmith.datasets",
     "Run": "embedsmith.datasets",
+    "RunComparison": "embedsmith.metrics",
     "TopK": "embedsmith.search",
+    "Verdict": "embedsmith.metrics",
+    "compare_runs": "embedsmith.metrics",
+    "decide": "embedsmith.metrics",
+    "evaluate_run": "embedsmith.metrics",
     "load_dataset": "embedsmith.datasets",
     "load_encoder": "embedsmith.backends",
     "topk": "embedsmith.search",
@@ -33,11 +47,17 @@ __all__ = [
     "Corpus",
     "Dataset",
     "Index",
+    "MetricTable",
     "Qrels",
     "Queries",
     "Run",
+    "RunComparison",
     "TopK",
+    "Verdict",
     "__version__",
+    "compare_runs",
+    "decide",
+    "evaluate_run",
     "exceptions",
     "load_dataset",
     "load_encoder",

@@ -1,6 +1,8 @@
 # Types of the native extension; mypy.stubtest compares them with the built module.
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,3 +61,55 @@ def write_qrels(
     rows: NDArray[np.int64],
     grades: NDArray[np.int64],
 ) -> None: ...
+
+# Metrics and stats: the last three numbers are queries without relevant documents, hits, and
+# hits that tie
+
+def measure_dicts(
+    query_ids: list[str],
+    qrels: dict[str, Any],
+    run: dict[str, Any],
+    measure_specs: Sequence[tuple[str, int | None, int]],
+    *,
+    ties_rule: str,
+    f32_scores: bool,
+    threads: int | None,
+) -> tuple[NDArray[np.float64], int, int, int]: ...
+def measure_arrays(
+    query_ids: list[str],
+    qrels: dict[str, Any],
+    scores: NDArray[np.float32] | NDArray[np.float64],
+    rows: NDArray[np.int64],
+    list_of: dict[str, int],
+    row_of: dict[str, int],
+    doc_ids: list[str],
+    measure_specs: Sequence[tuple[str, int | None, int]],
+    *,
+    ties_rule: str,
+    threads: int | None,
+) -> tuple[NDArray[np.float64], int, int, int]: ...
+def mean(values: NDArray[np.float64]) -> float: ...
+def bootstrap_intervals(
+    values: NDArray[np.float64],
+    *,
+    confidence: float,
+    n_resamples: int,
+    seed: int,
+    threads: int | None,
+) -> list[tuple[float, float, str]]: ...
+def randomisation_test(
+    differences: NDArray[np.float64], *, n_permutations: int, seed: int, threads: int | None
+) -> tuple[float, bool]: ...
+def holm(p: Sequence[float]) -> list[float]: ...
+def constant_interval(value: float, n: int, *, confidence: float) -> tuple[float, float]: ...
+def required_queries(
+    mean: float,
+    n: int,
+    low: float,
+    high: float,
+    *,
+    constant: bool,
+    confidence: float,
+    below: float,
+    above: float,
+) -> int | None: ...

@@ -1,1 +1,31 @@
-"""embedsmith.metrics."""
+"""Measures of runs, with their uncertainty: per-query values, intervals, tests and verdicts.
+
+>>> from embedsmith.metrics import evaluate_run
+>>> qrels = {"q1": {"d1": 1, "d2": 2}, "q2": {"d3": 1}}
+>>> run = {"q1": {"d2": 0.9, "d7": 0.8, "d1": 0.7}, "q2": {"d4": 0.6, "d3": 0.5}}
+>>> table = evaluate_run(qrels, run, ["R@2", "RR"])
+>>> table.mean
+{'R@2': 0.75, 'RR': 0.75}
+"""
+
+from __future__ import annotations
+
+from embedsmith.metrics._compare import PairDifference, RunComparison, compare_runs, compare_tables
+from embedsmith.metrics._evaluate import evaluate_run
+from embedsmith.metrics._measures import Measure, parse_measure, parse_measures
+from embedsmith.metrics._table import MetricTable
+from embedsmith.metrics._verdict import Verdict, decide
+
+__all__ = [
+    "Measure",
+    "MetricTable",
+    "PairDifference",
+    "RunComparison",
+    "Verdict",
+    "compare_runs",
+    "compare_tables",
+    "decide",
+    "evaluate_run",
+    "parse_measure",
+    "parse_measures",
+]

@@ -167,6 +167,129 @@ pub enum Error {
         /// What to do, as a sentence.
         fix: String,
     },
+    /// A score of a run that is NaN.
+    #[error(
+        "the run scores document {doc:?} NaN for query {query:?}, so it has no rank. \
+         Look at what produced the score, or drop the document."
+    )]
+    ScoreNan {
+        /// The query's id.
+        query: String,
+        /// The document's id.
+        doc: String,
+    },
+    /// A score of a run that is no number.
+    #[error(
+        "the run gives document {doc:?} the score {found} for query {query:?}; \
+         scores are numbers: convert them with float()."
+    )]
+    ScoreType {
+        /// The query's id.
+        query: String,
+        /// The document's id.
+        doc: String,
+        /// What was found.
+        found: String,
+    },
+    /// A grade of the judgements that is no whole number.
+    #[error(
+        "the judgements give document {doc} the grade {found} for query {query:?}; \
+         grades are whole numbers: round them, or scale them first."
+    )]
+    GradeType {
+        /// The query's id.
+        query: String,
+        /// The document's id.
+        doc: String,
+        /// What was found.
+        found: String,
+    },
+    /// A container of the judgements or of a run that is no mapping.
+    #[error(
+        "{argument} holds {found} for query {query:?}; \
+         it is a mapping of query ids to mappings of document ids."
+    )]
+    NotMapping {
+        /// Name of the argument.
+        argument: &'static str,
+        /// The query's id.
+        query: String,
+        /// What was found.
+        found: String,
+    },
+    /// An id that is no string.
+    #[error("{argument} holds the id {found}; ids are strings: convert them with str().")]
+    IdType {
+        /// Name of the argument.
+        argument: &'static str,
+        /// What was found.
+        found: String,
+    },
+    /// A tie, where ties are refused.
+    #[error(
+        "relevant document {doc:?} ties with another one for query {query:?} (score {score}). \
+         Break the tie in the scores, or choose a rule such as ties=\"docid_desc\"."
+    )]
+    TiedScore {
+        /// The query's id.
+        query: String,
+        /// The document's id.
+        doc: String,
+        /// The shared score.
+        score: f64,
+    },
+    /// A result list whose scores rise.
+    #[error(
+        "the scores of query {query:?} rise at place {position}, but lists are best first. \
+         Sort each list by falling score; for distances (metric=\"l2\") pass (-scores, rows)."
+    )]
+    ListRises {
+        /// The query's id.
+        query: String,
+        /// The place, from 0.
+        position: usize,
+    },
+    /// A result list that names a row which is none.
+    #[error(
+        "the list of query {query:?} names row {row} at place {position}, but doc_ids has \
+         {n_docs} entries. Pass the doc_ids of the corpus that was searched; -1 ends a list."
+    )]
+    ListRow {
+        /// The query's id.
+        query: String,
+        /// The place, from 0.
+        position: usize,
+        /// The row.
+        row: i64,
+        /// Number of documents.
+        n_docs: usize,
+    },
+    /// A result list that goes on after its end.
+    #[error(
+        "the list of query {query:?} has row {row} at place {position}, after a -1. \
+         -1 ends a list: move the filled places to the front."
+    )]
+    ListHole {
+        /// The query's id.
+        query: String,
+        /// The place, from 0.
+        position: usize,
+        /// The row.
+        row: i64,
+    },
+    /// A result list that names a document twice.
+    #[error(
+        "the list of query {query:?} names document {doc:?} (row {row}) twice. \
+         Keep the best place of each document."
+    )]
+    ListRepeats {
+        /// The query's id.
+        query: String,
+        /// The document's id.
+        doc: String,
+        /// The row.
+        row: i64,
+    },
 }
 
 /// Result with this crate's [`Error`].

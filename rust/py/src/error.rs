@@ -14,11 +14,21 @@ pyo3::import_exception!(embedsmith.exceptions, ShapeError);
 pub(crate) fn to_py(error: &Error) -> PyErr {
     let message = error.to_string();
     match error {
-        Error::NonFinite { .. } => NonFiniteError::new_err(message),
+        Error::NonFinite { .. } | Error::ScoreNan { .. } => NonFiniteError::new_err(message),
         Error::Isa { .. } | Error::Pool { .. } => DeviceError::new_err(message),
         Error::Parse { .. } => ParseError::new_err(message),
-        Error::Content { .. } | Error::Unreadable { .. } => DataError::new_err(message),
         Error::Unwritable { .. } => OutputError::new_err(message),
+        Error::Content { .. }
+        | Error::Unreadable { .. }
+        | Error::ScoreType { .. }
+        | Error::GradeType { .. }
+        | Error::NotMapping { .. }
+        | Error::IdType { .. }
+        | Error::TiedScore { .. }
+        | Error::ListRises { .. }
+        | Error::ListRow { .. }
+        | Error::ListHole { .. }
+        | Error::ListRepeats { .. } => DataError::new_err(message),
         _ => ShapeError::new_err(message),
     }
 }

@@ -11,7 +11,9 @@ mod arrays;
 mod error;
 mod formats;
 mod interrupt;
+mod metrics;
 mod search;
+mod stats;
 
 /// Native core of embedsmith; use the typed functions of the package instead.
 #[pymodule]
@@ -19,5 +21,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     formats::register(module)?;
     search::register(module)?;
+    metrics::register(module)?;
+    stats::register(module)?;
     Ok(())
 }

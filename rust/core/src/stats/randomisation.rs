@@ -1,0 +1,159 @@
+//! The paired randomisation test: is a mean difference more than chance pairing gives?
+//!
+//! Under the null hypothesis the two runs are exchangeable within each query, so the sign of each
+//! difference is a coin. Fisher, "The Design of Experiments", 1935; recommended for retrieval by
+//! Smucker, Allan and Carterette, CIKM 2007. Two-sided. A Monte-Carlo p counts the observed
+//! arrangement: (1 + as extreme) / (1 + drawn), never 0 (Phipson and Smyth, Statistical
+//! Applications in Genetics and Molecular Biology 9(1), 2010).
+
+use rayon::prelude::*;
+
+use super::counter::{Purpose, Stream};
+use crate::error::{Error, Result};
+use crate::threads::{self, Control};
+
+/// Sign flips between two looks at [`Control`].
+const FLIPS_PER_BLOCK: usize = 1 << 25;
+
+/// The outcome of a test.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Test {
+    /// Two-sided p-value, above 0.
+    pub p: f64,
+    /// Whether every arrangement of signs was counted rather than a sample.
+    pub exact: bool,
+}
+
+/// What to draw.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Arrangements to draw, at least 1; all are counted where there are no more than this.
+    pub n_permutations: usize,
+    /// Seed.
+    pub seed: u64,
+    /// Threads; the result does not depend on them.
+    pub threads: Option<usize>,
+}
+
+/// `differences` with their signs flipped where `bits(i)`, the `i`-th word of 64, says so; summed.
+fn flipped_sum(differences: &[f64], bits: impl Fn(u64) -> u64) -> f64 {
+    let mut total = 0.0;
+    for (word, chunk) in differences.chunks(64).enumerate() {
+        let word = bits(word as u64);
+        // Eight sums, so that the additions of one group of eight do not wait for each other.
+        let mut lanes = [0.0; 8];
+        for (group, eight) in chunk.chunks(8).enumerate() {
+            let byte = word >> (group * 8);
+            for (lane, (sum, x)) in lanes.iter_mut().zip(eight).enumerate() {
+                *sum += f64::from_bits(x.to_bits() ^ (((byte >> lane) & 1) << 63));
+            }
+        }
+        total += ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3]))
+            + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+    }
+    total
+}
+
+/// Tests whether `differences` have mean 0. Without any difference p is 1.
+///
+/// # Errors
+/// [`Error::Stopped`] if `control` says so; else as [`threads::resolve`] and [`threads::pool`].
+pub fn test(differences: &[f64], plan: Plan, control: &Control) -> Result<Test> {
+    // Zeros have no sign to flip.
+    let differences: Vec<f64> = differences.iter().copied().filter(|&x| x != 0.0).collect();
+    let n = differences.len();
+    if n == 0 {
+        return Ok(Test { p: 1.0, exact: true });
+    }
+    let observed = flipped_sum(&differences, |_| 0).abs();
+    let mass: f64 = differences.iter().map(|x| x.abs()).sum();
+    // Equal sums may round differently: both are off by at most n * eps * mass, and so may each
+    // difference be that was itself a rounded subtraction.
+    let as_extreme = observed - 4.0 * n as f64 * f64::EPSILON * mass;
+    let is_extreme = |sum: f64| usize::from(sum.abs() >= as_extreme);
+    let pool = threads::pool(threads::resolve(plan.threads)?)?;
+    let arrangements = u32::try_from(n).ok().and_then(|n| 1usize.checked_shl(n));
+    if let Some(all) = arrangements.filter(|&all| all <= plan.n_permutations) {
+        let count: usize = pool.install(|| {
+            (0..all)
+                .into_par_iter()
+                .map(|i| is_extreme(flipped_sum(&differences, |_| i as u64)))
+                .sum()
+        });
+        return Ok(Test { p: count as f64 / all as f64, exact: true });
+    }
+    let per_block = (FLIPS_PER_BLOCK / n).max(1);
+    let mut count = 0;
+    for first in (0..plan.n_permutations).step_by(per_block) {
+        if control.is_stopped() {
+            return Err(Error::Stopped);
+        }
+        let last = (first + per_block).min(plan.n_permutations);
+        count += pool.install(|| {
+            (first..last)
+                .into_par_iter()
+                .with_min_len(16)
+                .map(|i| {
+                    let stream = Stream::new(plan.seed, Purpose::Flip, i as u64);
+                    is_extreme(flipped_sum(&differences, |word| stream.at(word)))
+                })
+                .sum::<usize>()
+        });
+    }
+    Ok(Test { p: (count + 1) as f64 / (plan.n_permutations + 1) as f64, exact: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAN: Plan = Plan { n_permutations: 10_000, seed: 5, threads: Some(2) };
+
+    fn p(differences: &[f64], plan: Plan) -> Test {
+        test(differences, plan, &Control::default()).expect("threads start")
+    }
+
+    #[test]
+    fn small_samples_are_counted_exactly() {
+        // 3 differences, 8 arrangements: |sum| >= 6 for +++ and --- only: 2/8.
+        assert_eq!(p(&[1.0, 2.0, 3.0], PLAN), Test { p: 0.25, exact: true });
+        // |1 + 2 - 3| = 0: every arrangement is as extreme.
+        assert_eq!(p(&[1.0, 2.0, -3.0], PLAN), Test { p: 1.0, exact: true });
+        // Constant differences of 5 queries: 2/32, whatever the constant.
+        assert_eq!(p(&[0.1; 5], PLAN), Test { p: 0.0625, exact: true });
+        assert_eq!(p(&[0.7], PLAN), Test { p: 1.0, exact: true });
+    }
+
+    #[test]
+    fn no_differences_give_no_evidence() {
+        assert_eq!(p(&[0.0; 40], PLAN), Test { p: 1.0, exact: true });
+        assert_eq!(p(&[], PLAN), Test { p: 1.0, exact: true });
+    }
+
+    #[test]
+    fn sums_that_are_equal_but_for_rounding_count_as_extreme() {
+        // 0.1 + 0.2 and 0.3 differ in the last bit; exactly, |sum| is 0 or 0.2, 0.4, 0.6.
+        let found = p(&[0.1, 0.2, -0.3], PLAN);
+        assert_eq!(found.p, 1.0);
+    }
+
+    #[test]
+    fn large_samples_agree_with_the_exact_count() {
+        // 12 differences: 4,096 arrangements, counted; then sampled with a limit below that.
+        let differences: Vec<f64> = (0..12).map(|i| f64::from(i * 5 % 12) - 3.5).collect();
+        let exact = p(&differences, PLAN);
+        let sampled = p(&differences, Plan { n_permutations: 4_000, ..PLAN });
+        assert!(exact.exact && !sampled.exact);
+        // Four standard errors of a sampled share.
+        let error = (exact.p * (1.0 - exact.p) / 4_000.0).sqrt();
+        assert!((exact.p - sampled.p).abs() < 4.0 * error, "{exact:?} {sampled:?}");
+    }
+
+    #[test]
+    fn p_is_the_same_for_any_number_of_threads_and_never_zero() {
+        let differences: Vec<f64> = (0..1000).map(|i| f64::from(i % 13) - 5.7).collect();
+        let once = p(&differences, Plan { threads: Some(1), ..PLAN });
+        assert_eq!(once, p(&differences, Plan { threads: Some(3), ..PLAN }));
+        assert_eq!(p(&[1.0; 500], PLAN).p, 1.0 / 10_001.0);
+    }
+}

@@ -1,0 +1,105 @@
+//! Intervals, paired tests and corrections over per-query values.
+
+use embedsmith_core::stats::bootstrap::{self, Interval, Method, intervals};
+use embedsmith_core::stats::{correction, mean as mean_in_order, power, randomisation};
+use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
+use pyo3::prelude::*;
+
+use crate::interrupt;
+
+/// From this many draws on a job may last, and looks for Ctrl-C.
+const LONG_WORK: usize = 10_000_000;
+
+/// (low, high, how it was computed).
+type Ends = (f64, f64, &'static str);
+
+fn ends(interval: Interval) -> Ends {
+    let method = match interval.method {
+        Method::Bca => "bca",
+        Method::Percentile => "percentile",
+        Method::Constant => "constant",
+    };
+    (interval.low, interval.high, method)
+}
+
+/// The mean of per-query values, summed in order.
+#[pyfunction]
+fn mean(values: PyReadonlyArray1<'_, f64>) -> PyResult<f64> {
+    Ok(mean_in_order(values.as_slice()?))
+}
+
+/// Bootstrap intervals of the means of the rows of `values`; every row has at least one value.
+#[pyfunction]
+#[pyo3(signature = (values, *, confidence, n_resamples, seed, threads))]
+fn bootstrap_intervals(
+    py: Python<'_>,
+    values: PyReadonlyArray2<'_, f64>,
+    confidence: f64,
+    n_resamples: usize,
+    seed: u64,
+    threads: Option<usize>,
+) -> PyResult<Vec<Ends>> {
+    let columns: Vec<&[f64]> = values.as_slice()?.chunks_exact(values.shape()[1]).collect();
+    let plan = bootstrap::Plan { confidence, n_resamples, seed, threads };
+    let long = values.len().saturating_mul(n_resamples) >= LONG_WORK;
+    let found = interrupt::run(py, long, |control| intervals(&columns, plan, control))?;
+    Ok(found.into_iter().map(ends).collect())
+}
+
+/// Paired randomisation test of per-query differences: (p, whether it is exact).
+#[pyfunction]
+#[pyo3(signature = (differences, *, n_permutations, seed, threads))]
+fn randomisation_test(
+    py: Python<'_>,
+    differences: PyReadonlyArray1<'_, f64>,
+    n_permutations: usize,
+    seed: u64,
+    threads: Option<usize>,
+) -> PyResult<(f64, bool)> {
+    let differences = differences.as_slice()?;
+    let plan = randomisation::Plan { n_permutations, seed, threads };
+    let long = differences.len().saturating_mul(n_permutations) >= LONG_WORK;
+    let test = interrupt::run(py, long, |control| randomisation::test(differences, plan, control))?;
+    Ok((test.p, test.exact))
+}
+
+/// Holm's correction of p-values.
+#[pyfunction]
+fn holm(p: Vec<f64>) -> Vec<f64> {
+    correction::holm(&p)
+}
+
+/// Interval of a mean in [0, 1] when all `n` values were equal.
+#[pyfunction]
+#[pyo3(signature = (value, n, *, confidence))]
+fn constant_interval(value: f64, n: usize, confidence: f64) -> (f64, f64) {
+    let found = power::constant_interval(value, n, confidence);
+    (found.low, found.high)
+}
+
+/// Queries at which an interval would clear a threshold, or None where none is expected to.
+#[pyfunction]
+#[pyo3(signature = (mean, n, low, high, *, constant, confidence, below, above))]
+#[expect(clippy::too_many_arguments, reason = "keyword arguments of one Python function")]
+fn required_queries(
+    mean: f64,
+    n: usize,
+    low: f64,
+    high: f64,
+    constant: bool,
+    confidence: f64,
+    below: f64,
+    above: f64,
+) -> Option<usize> {
+    let method = if constant { Method::Constant } else { Method::Bca };
+    power::required_queries(mean, n, Interval { low, high, method }, confidence, below, above)
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(mean, module)?)?;
+    module.add_function(wrap_pyfunction!(bootstrap_intervals, module)?)?;
+    module.add_function(wrap_pyfunction!(randomisation_test, module)?)?;
+    module.add_function(wrap_pyfunction!(holm, module)?)?;
+    module.add_function(wrap_pyfunction!(constant_interval, module)?)?;
+    module.add_function(wrap_pyfunction!(required_queries, module)?)
+}

@@ -1,0 +1,226 @@
+"""evaluate_run on mappings: goldens, decided semantics, bad input."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections import OrderedDict
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+
+from embedsmith.exceptions import DataError, MeasureError, NonFiniteError, ShapeError
+from embedsmith.metrics import evaluate_run
+
+QRELS = {"q1": {"a": 3, "b": 1, "z": 2}, "q2": {"c": 1}}
+RUN = {"q1": {"x": 9.0, "a": 8.0, "y": 7.0, "b": 6.0}, "q2": {"x": 2.0, "y": 1.0}}
+
+
+def test_goldens_of_a_list_that_fits_on_one_line():
+    # q1 ranks x, a (grade 3), y, b (grade 1); z (grade 2) is not found. q2 finds nothing.
+    names = ["nDCG", "nDCG@3", "AP", "RR", "R@2", "R@4", "P@2", "P@5", "P(rel=2)@5", "Success@1"]
+    table = evaluate_run(QRELS, RUN, names)
+    ideal = 3 + 2 / math.log2(3) + 1 / math.log2(4)
+    expected = {
+        "nDCG": (3 / math.log2(3) + 1 / math.log2(5)) / ideal,
+        "nDCG@3": (3 / math.log2(3)) / ideal,
+        "AP": (1 / 2 + 2 / 4) / 3,
+        "RR": 1 / 2,
+        "R@2": 1 / 3,
+        "R@4": 2 / 3,
+        "P@2": 1 / 2,
+        "P@5": 2 / 5,
+        "P(rel=2)@5": 1 / 5,
+        "Success@1": 0.0,
+    }
+    for name, value in expected.items():
+        assert table.per_query[name].tolist() == pytest.approx([value, 0.0], abs=1e-15)
+        assert table.mean[name] == pytest.approx(value / 2, abs=1e-15)
+    assert table.measures == tuple(names)
+    assert (table.n_queries, table.n_missing, table.n_unjudged) == (2, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("rule", "ranks"),
+    [("docid_desc", (3, 1)), ("docid_asc", (1, 3)), ("input", (2, 1))],
+)
+def test_ties_are_broken_by_the_rule(rule, ranks):
+    # "d10" < "d2" < "d9" by bytes; the run lists d9, d10, d2. Ranks of d10 and of d9.
+    run = {"q": {"d9": 1.0, "d10": 1.0, "d2": 1.0}}
+    for doc, rank in zip(("d10", "d9"), ranks, strict=True):
+        table = evaluate_run({"q": {doc: 1}}, run, ["RR"], ties=rule)
+        assert table.mean["RR"] == 1 / rank
+        assert table.tie_share == 1.0
+
+
+def test_ties_can_be_refused_but_only_those_that_matter():
+    run = {"q": {"a": 2.0, "b": 1.0, "c": 1.0}}
+    assert evaluate_run({"q": {"a": 1}}, run, ["RR"], ties="error").mean["RR"] == 1.0
+    with pytest.raises(DataError, match=r"\"b\" ties with another one for query \"q\" \(score 1\)"):
+        evaluate_run({"q": {"b": 1}}, run, ["RR"], ties="error")
+
+
+def test_ids_compare_by_bytes():
+    # U+FFFF sorts before U+1F600 by code point and by UTF-8, after it by UTF-16.
+    run = {"q": {"\uffff": 1.0, "\U0001f600": 1.0}}
+    assert evaluate_run({"q": {"\U0001f600": 1}}, run, ["RR"]).mean["RR"] == 1.0
+
+
+def test_tie_share_counts_relevant_documents_retrieved():
+    # a and b tie with each other; c does not; d is not retrieved.
+    qrels = {"q": {"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}}
+    run = {"q": {"a": 1.0, "b": 1.0, "c": 0.5, "e": 0.25}}
+    assert evaluate_run(qrels, run, ["RR"]).tie_share == 0.5
+    assert evaluate_run(qrels, {"q": {"x": 1.0}}, ["RR"]).tie_share == 0.0
+
+
+def test_missing_queries_score_0_and_are_named_once():
+    run = {"q2": {"c": 1.0}}
+    with pytest.warns(UserWarning, match=r"1 of 2 judged queries are not in the run: 'q1'") as seen:
+        table = evaluate_run(QRELS, run, ["RR"])
+    assert len(seen) == 1
+    assert table.per_query["RR"].tolist() == [0.0, 1.0]
+    assert (table.n_missing, table.n_queries, table.mean["RR"]) == (1, 2, 0.5)
+
+
+def test_missing_queries_can_be_skipped_or_refused():
+    run = {"q2": {"c": 1.0}}
+    with pytest.warns(UserWarning, match="left out"):
+        table = evaluate_run(QRELS, run, ["RR"], missing="skip")
+    assert (table.query_ids, table.mean["RR"], table.n_missing) == (("q2",), 1.0, 1)
+    with pytest.raises(DataError, match=r"not in the run: 'q1'.*missing=\"zero\""):
+        evaluate_run(QRELS, run, ["RR"], missing="error")
+
+
+def test_queries_without_judgements_or_without_relevant_documents_are_counted():
+    qrels = {**QRELS, "q3": {"d": 0, "e": -1}, "q4": {}}
+    run = {**RUN, "q3": {"d": 1.0}, "q4": {"d": 1.0}, "extra": {"d": 1.0}}
+    table = evaluate_run(qrels, run, ["nDCG", "AP", "R@5"])
+    assert (table.n_unjudged, table.n_no_relevant, table.n_queries) == (1, 2, 4)
+    assert all(table.per_query[name][2:].tolist() == [0.0, 0.0] for name in table.measures)
+
+
+def test_an_empty_list_scores_0_by_every_measure():
+    names = ["nDCG", "nDCG@5", "AP", "RR", "R@5", "P@5", "Success@5"]
+    table = evaluate_run(QRELS, {"q1": {}, "q2": {}}, names)
+    assert set(table.mean.values()) == {0.0}
+
+
+def test_negative_grades_gain_nothing():
+    table = evaluate_run({"q": {"a": -2, "b": 1}}, {"q": {"a": 2.0, "b": 1.0}}, ["nDCG", "P@1"])
+    assert table.mean["nDCG"] == pytest.approx(1 / math.log2(3))
+    assert table.mean["P@1"] == 0.0
+
+
+@pytest.mark.parametrize("grade", [True, 2.0, np.int64(2), np.float32(2.0), np.bool_(1)])
+def test_whole_grades_of_any_type_are_taken(grade):
+    assert evaluate_run({"q": {"a": grade}}, {"q": {"a": 1.0}}, ["nDCG"]).mean["nDCG"] == 1.0
+
+
+@pytest.mark.parametrize("grade", [0.5, "1", None, math.nan, math.inf, 2**70])
+def test_other_grades_are_refused_by_query_and_document(grade):
+    with pytest.raises(DataError, match=r"document 'a' the grade .* query \"q\".*whole numbers"):
+        evaluate_run({"q": {"a": grade}}, {"q": {"a": 1.0}}, ["nDCG"])
+
+
+@pytest.mark.parametrize("score", [1, np.float32(1.0), np.float64(1.0), np.int32(1), True])
+def test_scores_of_any_number_type_are_taken(score):
+    assert evaluate_run({"q": {"a": 1}}, {"q": {"b": 0, "a": score}}, ["RR"]).mean["RR"] == 1.0
+
+
+@pytest.mark.parametrize("score", ["1.0", None, [1.0]])
+def test_scores_that_are_no_numbers_are_refused_by_query_and_document(score):
+    with pytest.raises(DataError, match=r"document \"b\" the score .* for query \"q\""):
+        evaluate_run({"q": {"a": 1}}, {"q": {"a": 1.0, "b": score}}, ["RR"])
+
+
+def test_nan_scores_are_refused_by_query_and_document_even_of_unjudged_documents():
+    with pytest.raises(NonFiniteError, match=r"document \"b\" NaN for query \"q\""):
+        evaluate_run({"q": {"a": 1}}, {"q": {"a": 1.0, "b": math.nan}}, ["RR"])
+
+
+def test_infinite_scores_have_a_place_in_the_order():
+    run = {"q": {"a": -math.inf, "b": math.inf, "c": 0.0}}
+    assert evaluate_run({"q": {"a": 1}}, run, ["RR"]).mean["RR"] == 1 / 3
+    assert evaluate_run({"q": {"b": 1}}, run, ["RR"]).mean["RR"] == 1.0
+
+
+def test_scores_that_only_f64_tells_apart_tie_in_f32():
+    run = {"q": {"a": 1.0 + 1e-12, "b": 1.0}}
+    assert evaluate_run({"q": {"a": 1}}, run, ["RR"]).mean["RR"] == 1.0
+    # In f32 they tie, and b is the larger id.
+    assert evaluate_run({"q": {"a": 1}}, run, ["RR"], score_dtype="f32").mean["RR"] == 0.5
+
+
+def test_any_mapping_is_taken():
+    qrels = MappingProxyType({"q": MappingProxyType({"a": 1})})
+    run = OrderedDict(q=MappingProxyType({"b": 2.0, "a": 1.0}))
+    assert evaluate_run(qrels, run, "rr").mean == {"RR": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("qrels", "run", "message"),
+    [
+        ({}, RUN, "qrels is empty"),
+        (QRELS, {}, "run is empty"),
+        (QRELS, {"Q1": {"a": 1.0}}, r"no query in common: the run has 'Q1'; .* have 'q1', 'q2'"),
+        (QRELS, [("q1", {})], "run is a list; pass a mapping"),
+        (QRELS, {"q1": ["a"], "q2": {}}, r"run holds \['a'\] for query \"q1\""),
+        (QRELS, {"q1": {1: 1.0}, "q2": {}}, r"run holds the id 1; ids are strings"),
+        ({"q1": {1: 1}}, RUN, r"qrels holds the id 1; ids are strings"),
+        ({1: {"a": 1}}, {1: {"a": 1.0}}, r"qrels holds the id 1; ids are strings"),
+    ],
+)
+def test_judgements_and_runs_that_do_not_fit_are_refused(qrels, run, message):
+    with pytest.raises(DataError, match=message):
+        evaluate_run(qrels, run, ["RR"])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"ties": "docid_dsc"}, MeasureError, "did you mean 'docid_desc'"),
+        ({"ties": "expected"}, MeasureError, r"choose one of \['docid_asc'"),
+        ({"missing": "nan"}, MeasureError, "missing='nan' is not known"),
+        ({"score_dtype": "f16"}, MeasureError, "score_dtype='f16'"),
+        ({"confidence": 95}, MeasureError, "pass 0.95 for 95 %"),
+        ({"n_resamples": 0}, ShapeError, "n_resamples=0"),
+        ({"seed": -1}, ShapeError, "seed=-1"),
+        ({"seed": 2**64}, ShapeError, "seed=18446744073709551616"),
+        ({"threads": 0}, ShapeError, "threads=0"),
+        ({"doc_ids": ["a"]}, DataError, "belong to a run of arrays"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        evaluate_run(QRELS, RUN, ["RR"], **options)
+
+
+def test_intervals_are_seeded_hold_the_mean_and_can_be_left_out():
+    qrels = {f"q{i}": {"a": 1} for i in range(50)}
+    run = {q: {"a": 0.5, **dict.fromkeys(map(str, range(i % 7)), 1.0)} for i, q in enumerate(qrels)}
+    first = evaluate_run(qrels, run, ["RR", "R@1", "R@9"], seed=1)
+    assert first.ci == evaluate_run(qrels, run, ["RR", "R@1", "R@9"], seed=1).ci
+    assert first.ci != evaluate_run(qrels, run, ["RR", "R@1", "R@9"], seed=2).ci
+    # An interval does not depend on which other measures were asked for.
+    assert first.ci["RR"] == evaluate_run(qrels, run, ["RR"], seed=1).ci["RR"]
+    low, high = first.ci["RR"]
+    assert low < first.mean["RR"] < high
+    assert first.ci_method == {"RR": "bca", "R@1": "bca", "R@9": "constant"}
+    assert first.ci["R@9"] == (1.0, 1.0)
+    assert evaluate_run(qrels, run, ["RR"], confidence=None).ci == {}
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_one_and_two_queries_have_intervals_within_their_values(n):
+    qrels = {f"q{i}": {"a": 1} for i in range(n)}
+    run = {f"q{i}": {"a": float(i), "b": 0.5} for i in range(n)}
+    table = evaluate_run(qrels, run, ["RR"])
+    assert table.ci["RR"] == ((0.5, 0.5) if n == 1 else (0.5, 1.0))
+
+
+def test_nothing_is_warned_about_when_nothing_is_unusual():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        evaluate_run(QRELS, RUN, ["RR"])
