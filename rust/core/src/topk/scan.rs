@@ -142,9 +142,12 @@ impl<G: Fn(usize, u32) -> f64 + Sync> Walk<'_, G> {
                     self.settle(query, kept);
                 }
             });
-            for query in panel.first..panel.first + panel.len {
-                if mine[query].cut_if_grown(self.k) {
-                    shared.thresholds[query].raise(mine[query].threshold());
+            let queries = panel.first..panel.first + panel.len;
+            for (kept, threshold) in
+                mine[queries.clone()].iter_mut().zip(&shared.thresholds[queries])
+            {
+                if kept.cut_if_grown(self.k) {
+                    threshold.raise(kept.threshold());
                 }
             }
         }
