@@ -50,12 +50,6 @@ impl<'a> Rows<'a> {
         assert!(i < self.len, "row {i} of {}", self.len);
         &self.data[i * self.dim..(i + 1) * self.dim]
     }
-
-    /// The first row that holds NaN or infinity.
-    #[must_use]
-    pub fn first_non_finite(&self) -> Option<usize> {
-        (0..self.len).find(|&i| self.row(i).iter().any(|v| !v.is_finite()))
-    }
 }
 
 #[cfg(test)]
@@ -74,12 +68,5 @@ mod tests {
     fn zero_columns_are_rows_all_the_same() {
         let rows = Rows::new("corpus", &[], 3, 0).unwrap();
         assert_eq!((rows.len(), rows.row(2).len()), (3, 0));
-    }
-
-    #[test]
-    fn the_first_bad_row_is_found() {
-        let data = [0.0, 1.0, f32::NAN, 0.0, f32::INFINITY, 0.0];
-        assert_eq!(Rows::new("q", &data, 3, 2).unwrap().first_non_finite(), Some(1));
-        assert_eq!(Rows::new("q", &data[..2], 1, 2).unwrap().first_non_finite(), None);
     }
 }

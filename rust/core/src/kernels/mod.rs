@@ -195,6 +195,18 @@ impl Kernels {
         }
     }
 
+    /// Asks the memory for a row that will be read soon.
+    pub fn prefetch(self, row: &[f32]) {
+        #[cfg(target_arch = "x86_64")]
+        for line in row.chunks(16) {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: a prefetch reads nothing that the program can see; `line` is in bounds.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = row;
+    }
+
     /// Computes one tile of the given shape.
     ///
     /// Returns per row the lanes that hit, as bits. Where any bit is set, `keys[row * lanes + lane]`

@@ -112,10 +112,8 @@ impl Search<'_> {
     /// If shapes do not fit, an input holds NaN or infinity, or `control` asked to stop.
     pub fn run(&self, control: &Control) -> Result<Hits> {
         self.check()?;
-        if let Some(row) = self.queries.first_non_finite() {
-            return Err(Error::NonFinite { argument: "queries", row });
-        }
         let threads = if self.work() < SERIAL_WORK { 1 } else { self.threads };
+        let norms = norms_of("queries", self.kernels, self.queries, threads, control)?;
         let width = self.k.min(self.corpus.len());
         let total = self.queries.len();
         let mut hits = Hits {
@@ -135,6 +133,7 @@ impl Search<'_> {
             let places = first * width..(first + count) * width;
             self.batch(
                 first,
+                &norms[first..first + count],
                 &rows,
                 threads,
                 (&mut hits.scores[places.clone()], &mut hits.rows[places]),
@@ -144,19 +143,18 @@ impl Search<'_> {
         Ok(hits)
     }
 
-    /// Answers the queries from `first` on for which there is space in the output.
+    /// Answers the queries from `first` on whose norms these are.
     fn batch(
         &self,
         first: usize,
+        norms: &[f64],
         rows: &[u32],
         threads: usize,
         (scores, numbers): (&mut [f32], &mut [i64]),
         control: &Control,
     ) -> Result<()> {
         let width = self.k.min(self.corpus.len());
-        let count = scores.len() / width;
-        let norms: Vec<f64> =
-            (0..count).map(|query| norm(self.kernels, self.queries.row(first + query))).collect();
+        let count = norms.len();
         let excluded = |query: usize, row: u32| {
             self.exclude.is_some_and(|exclude| exclude.contains(first + query, row))
         };
@@ -171,6 +169,7 @@ impl Search<'_> {
                 let query = Normed { values: self.queries.row(first + query), norm: norms[query] };
                 self.goodness(query, row as usize)
             },
+            announce: |row: u32| self.kernels.prefetch(self.corpus.row(row as usize)),
             control,
         };
         let pass = F32Pass::new(
@@ -178,13 +177,16 @@ impl Search<'_> {
             self.metric,
             self.queries,
             first,
-            &norms,
+            norms,
             self.corpus,
             self.norms,
         );
         debug_assert_eq!(pass.panels().iter().map(|panel| panel.len).sum::<usize>(), count);
         let shared = Shared::new(count);
         let write = |query: usize, kept: Candidates, scores: &mut [f32], numbers: &mut [i64]| {
+            if control.is_stopped() {
+                return;
+            }
             for (place, Ranked { goodness, row }) in
                 walk.answer(query, kept).into_iter().enumerate()
             {
@@ -212,7 +214,7 @@ impl Search<'_> {
                     });
             });
         }
-        Ok(())
+        if control.is_stopped() { Err(Error::Stopped) } else { Ok(()) }
     }
 
     /// All threads' candidates, joined per query.
@@ -257,21 +259,34 @@ pub fn row_norms(
     threads: usize,
     control: &Control,
 ) -> Result<Vec<f64>> {
+    norms_of("corpus", kernels, rows, threads, control)
+}
+
+fn norms_of(
+    argument: &'static str,
+    kernels: Kernels,
+    rows: Rows,
+    threads: usize,
+    control: &Control,
+) -> Result<Vec<f64>> {
     const ROWS: usize = 1024;
     let mut norms = vec![0.0; rows.len()];
-    pool(threads)?.install(|| {
-        norms.par_chunks_mut(ROWS).enumerate().try_for_each(|(chunk, norms)| {
-            if control.is_stopped() {
-                return Err(Error::Stopped);
-            }
-            for (i, out) in norms.iter_mut().enumerate() {
-                *out = norm(kernels, rows.row(chunk * ROWS + i));
-            }
-            Ok(())
-        })
-    })?;
+    let fill = |(chunk, norms): (usize, &mut [f64])| {
+        if control.is_stopped() {
+            return Err(Error::Stopped);
+        }
+        for (i, out) in norms.iter_mut().enumerate() {
+            *out = norm(kernels, rows.row(chunk * ROWS + i));
+        }
+        Ok(())
+    };
+    if threads == 1 {
+        norms.chunks_mut(ROWS).enumerate().try_for_each(fill)?;
+    } else {
+        pool(threads)?.install(|| norms.par_chunks_mut(ROWS).enumerate().try_for_each(fill))?;
+    }
     match norms.iter().position(|norm| !norm.is_finite()) {
-        Some(row) => Err(Error::NonFinite { argument: "corpus", row }),
+        Some(row) => Err(Error::NonFinite { argument, row }),
         None => Ok(norms),
     }
 }

@@ -22,7 +22,7 @@ const BLOCK_BYTES: usize = 512 << 10;
 const FIRST_ROWS: usize = 48;
 
 /// Everything the walk needs besides the pass.
-pub(super) struct Walk<'a, G> {
+pub(super) struct Walk<'a, G, A> {
     /// Queries in this batch.
     pub(super) queries: usize,
     /// Hits wanted per query.
@@ -37,6 +37,8 @@ pub(super) struct Walk<'a, G> {
     pub(super) excluded: &'a (dyn Fn(usize, u32) -> bool + Sync),
     /// Canonical goodness of a row for a query.
     pub(super) goodness: G,
+    /// Says that a row's goodness will be asked for soon.
+    pub(super) announce: A,
     /// Asks whether to stop.
     pub(super) control: &'a Control,
 }
@@ -66,7 +68,7 @@ impl Shared {
     }
 }
 
-impl<G: Fn(usize, u32) -> f64 + Sync> Walk<'_, G> {
+impl<G: Fn(usize, u32) -> f64 + Sync, A: Fn(u32) + Sync> Walk<'_, G, A> {
     fn block_rows(&self) -> usize {
         let cached = BLOCK_BYTES / (4 * self.dim.max(1));
         let shared = self.rows.len().div_ceil(4 * self.threads);
@@ -156,15 +158,21 @@ impl<G: Fn(usize, u32) -> f64 + Sync> Walk<'_, G> {
 
     /// Tells crowded candidates apart by their exact scores.
     fn settle(&self, query: usize, kept: &mut Candidates) {
-        let mut rows: Vec<u32> = self.best(query, kept.rows()).iter().map(|hit| hit.row).collect();
-        rows.sort_unstable();
-        kept.keep_rows(&rows);
+        let rows: Vec<u32> = kept.rows().collect();
+        let mut best: Vec<u32> = self.best(query, &rows).iter().map(|hit| hit.row).collect();
+        best.sort_unstable();
+        kept.keep_rows(&best);
     }
 
     /// The best `k` of these rows by canonical score, in order.
-    fn best(&self, query: usize, rows: impl Iterator<Item = u32>) -> Vec<Ranked> {
-        let mut hits: Vec<_> =
-            rows.map(|row| Ranked { goodness: (self.goodness)(query, row), row }).collect();
+    fn best(&self, query: usize, rows: &[u32]) -> Vec<Ranked> {
+        let score = |(i, &row): (usize, &u32)| {
+            if let Some(&soon) = rows.get(i + 2) {
+                (self.announce)(soon);
+            }
+            Ranked { goodness: (self.goodness)(query, row), row }
+        };
+        let mut hits: Vec<_> = rows.iter().enumerate().map(score).collect();
         keep_best(&mut hits, self.k);
         hits
     }
@@ -175,7 +183,7 @@ impl<G: Fn(usize, u32) -> f64 + Sync> Walk<'_, G> {
         let mut rows: Vec<u32> = kept.rows().collect();
         // Memory order: rows that lie together are read together.
         rows.sort_unstable();
-        self.best(query, rows.into_iter())
+        self.best(query, &rows)
     }
 }
 

@@ -61,7 +61,9 @@ impl Search<'_> {
         let allowed: Vec<u32> = (0..self.corpus.len() as u32)
             .filter(|&row| self.allowed.is_none_or(|allowed| allowed[row as usize]))
             .collect();
-        self.batch(0, &allowed, threads, (&mut scores, &mut rows), &Control::default()).unwrap();
+        let control = Control::default();
+        let norms = norms_of("queries", self.kernels, self.queries, threads, &control).unwrap();
+        self.batch(0, &norms, &allowed, threads, (&mut scores, &mut rows), &control).unwrap();
         Hits { scores, rows, width }
     }
 }
