@@ -211,6 +211,45 @@ def test_cuda_without_cuda_is_an_error_before_anything_is_embedded() -> None:
         load_encoder("st:all-MiniLM-L6-v2", device="cuda", cache=False)
 
 
+def test_a_folder_saved_by_the_installed_release_is_read_alike(
+    encoder: SentenceTransformerEncoder, reference: Any, tmp_path: Path
+) -> None:
+    # Newer releases write other names and other files than the packaged folder has.
+    reference.save(str(tmp_path / "saved"), create_model_card=False)
+    saved = SentenceTransformerEncoder(tmp_path / "saved")
+    assert (saved.dim, saved.max_tokens, saved.metric) == (384, 256, "cosine")
+    ours = saved.encode(TEXTS[6:20], role="document")
+    theirs = encoder.encode(TEXTS[6:20], role="document")
+    assert np.abs(ours.vectors - theirs.vectors).max() <= 1e-6
+    assert ours.n_tokens.tolist() == theirs.n_tokens.tolist()
+
+
+def test_a_dense_layer_sets_the_width(reference: Any, tmp_path: Path) -> None:
+    library = pytest.importorskip("sentence_transformers")
+    modules = pytest.importorskip("sentence_transformers.base.modules")
+    layers = [reference[0], reference[1], modules.Dense(384, 24)]
+    library.SentenceTransformer(modules=layers, device="cpu").save(
+        str(tmp_path / "dense"), create_model_card=False
+    )
+    encoder = SentenceTransformerEncoder(tmp_path / "dense")
+    assert encoder.dim == encoder.encode(["a"], role="query").vectors.shape[1] == 24
+    assert encoder.fingerprint.fields["normalize"] is False
+
+
+def test_a_model_of_static_embeddings_has_no_limit(reference: Any, tmp_path: Path) -> None:
+    library = pytest.importorskip("sentence_transformers")
+    modules = pytest.importorskip("sentence_transformers.sentence_transformer.modules")
+    layer = modules.StaticEmbedding(reference.tokenizer, embedding_dim=16)
+    library.SentenceTransformer(modules=[layer], device="cpu").save(
+        str(tmp_path / "static"), create_model_card=False
+    )
+    encoder = SentenceTransformerEncoder(tmp_path / "static")
+    assert (encoder.dim, encoder.max_tokens) == (16, None)
+    embedded = encoder.encode(["word " * 1000], role="document")
+    assert embedded.vectors.shape == (1, 16)
+    assert not embedded.truncated.any()
+
+
 @pytest.mark.gpu
 def test_cuda_agrees_with_the_cpu(folder: Path, encoder: SentenceTransformerEncoder) -> None:
     torch = pytest.importorskip("torch")

@@ -77,6 +77,8 @@ class SpaceConfig:
                 "backend": "sentence-transformers",
                 "weights": _hash_files(folder.path, folder.weights),
                 "tokenizer": _hash_files(folder.path, _tokenizer_files(folder)),
+                # Code that was trusted by name computes the vectors, so it is part of the space.
+                "code": _hash_files(folder.path, tuple(folder.path.rglob("*.py"))),
                 "modules": [module.kind for module in folder.modules],
                 "architecture": _hash_settings(folder),
                 "pooling": list(self.pooling),

@@ -111,6 +111,14 @@ def test_what_the_caller_changes_changes_the_fingerprint(
     assert fingerprint(folder, **options).differences(fingerprint(folder)) == (field,)
 
 
+def test_trusted_code_is_part_of_the_fingerprint(model_folder: Maker) -> None:
+    spaces = [
+        fingerprint(model_folder(modeling__py=code), trust_remote_code=True)
+        for code in ("scale = 1", "scale = 2")
+    ]
+    assert spaces[0].differences(spaces[1]) == ("code",)
+
+
 def test_the_batch_size_does_not_change_the_fingerprint(model_folder: Maker) -> None:
     folder = model_folder()
     assert fingerprint(folder, batch_size=7) == fingerprint(folder)

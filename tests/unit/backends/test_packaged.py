@@ -233,6 +233,12 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the snapshot folder of ``someone/model`` in an otherwise empty hub cache."""
     constants = pytest.importorskip("huggingface_hub.constants", reason="needs the extra 'st'")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+
+    def refuse(*_: Any, **__: Any) -> None:
+        pytest.fail("something tried to reach the network")
+
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
+    monkeypatch.setattr("socket.socket.connect", refuse)
     repository = tmp_path / "hub" / "models--someone--model"
     (repository / "refs").mkdir(parents=True)
     (repository / "refs" / "main").write_text(SNAPSHOT)
