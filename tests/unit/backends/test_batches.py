@@ -60,8 +60,8 @@ def test_batches_do_not_depend_on_the_caller_s_order() -> None:
 
 def test_length_counts_only_up_to_the_limit() -> None:
     encoder = Recorder(max_tokens=2)
-    encoder.encode(["z z", "a " * 9, "m m m"], role="document", batch_size=9)
-    assert encoder.batches == [["a " * 9, "m m m", "z z"]]
+    encoder.encode(["z " * 9, "a a", "m m m"], role="document", batch_size=9)
+    assert encoder.batches == [["a a", "m m m", "z " * 9]]
 
 
 def test_tokens_and_cuts_are_counted_with_the_prompt() -> None:
