@@ -10,7 +10,8 @@
 
 from __future__ import annotations
 
-from embedsmith.metrics._compare import PairDifference, RunComparison, compare_runs, compare_tables
+from embedsmith.metrics._compare import compare_runs, compare_tables
+from embedsmith.metrics._comparison import PairDifference, RunComparison
 from embedsmith.metrics._evaluate import evaluate_run
 from embedsmith.metrics._measures import Measure, parse_measure, parse_measures
 from embedsmith.metrics._table import MetricTable
