@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from embedsmith import exceptions
     from embedsmith.backends import load_encoder
     from embedsmith.datasets import Corpus, Dataset, Qrels, Queries, Run, load_dataset
+    from embedsmith.evaluation import EvaluationResult, evaluate
     from embedsmith.metrics import (
         MetricTable,
         RunComparison,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _HOMES: dict[str, str] = {
     "Corpus": "embedsmith.datasets",
     "Dataset": "embedsmith.datasets",
+    "EvaluationResult": "embedsmith.evaluation",
     "Index": "embedsmith.search",
     "MetricTable": "embedsmith.metrics",
     "Qrels": "embedsmith.datasets",
@@ -37,6 +39,7 @@ _HOMES: dict[str, str] = {
     "Verdict": "embedsmith.metrics",
     "compare_runs": "embedsmith.metrics",
     "decide": "embedsmith.metrics",
+    "evaluate": "embedsmith.evaluation",
     "evaluate_run": "embedsmith.metrics",
     "load_dataset": "embedsmith.datasets",
     "load_encoder": "embedsmith.backends",
@@ -46,6 +49,7 @@ _HOMES: dict[str, str] = {
 __all__ = [
     "Corpus",
     "Dataset",
+    "EvaluationResult",
     "Index",
     "MetricTable",
     "Qrels",
@@ -57,6 +61,7 @@ __all__ = [
     "__version__",
     "compare_runs",
     "decide",
+    "evaluate",
     "evaluate_run",
     "exceptions",
     "load_dataset",

@@ -1,0 +1,50 @@
+"""The tree of commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from embedsmith import _core
+from embedsmith.cli._eval import EVAL_EPILOG, eval_command
+
+__all__ = ["build_app"]
+
+
+def _show_version(on: bool) -> None:
+    if on:
+        typer.echo(f"embedsmith {_core.__version__}")
+        raise typer.Exit
+
+
+def build_app() -> typer.Typer:
+    """Return the application with all commands."""
+    app = typer.Typer(
+        name="embedsmith",
+        help="Choose, tune and run text-embedding models, with the evidence for each choice.",
+        epilog="See a command's own help for its options and an example: embedsmith eval --help",
+        no_args_is_help=True,
+        add_completion=False,
+        # Plain help reads the same on a terminal, in a pipe and in a log; errors are ours.
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_options)
+    app.command("eval", epilog=EVAL_EPILOG)(eval_command)
+    return app
+
+
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=_show_version,
+            help="Show the version.",
+        ),
+    ] = False,
+) -> None:
+    """Choose, tune and run text-embedding models."""

@@ -1,0 +1,242 @@
+"""``embedsmith eval``: the main job."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path  # noqa: TC003 - typer reads annotations when it runs
+from typing import Annotated
+
+import typer
+
+from embedsmith.backends import DEFAULT_BATCH_SIZE, EmbeddingCache
+from embedsmith.cli._exit import EXIT_CODES_HELP, guarded
+from embedsmith.cli._progress import progress_on_stderr
+from embedsmith.datasets import load_dataset
+from embedsmith.evaluation import (
+    DEFAULT_MEASURES,
+    EvaluationResult,
+    ResultFolder,
+    Silent,
+    evaluate,
+)
+from embedsmith.metrics import parse_measures
+from embedsmith.reports import evaluation_report, evaluation_summary
+
+__all__ = ["EVAL_EPILOG", "eval_command"]
+
+# \b keeps click from filling the lines of a paragraph.
+EVAL_EPILOG = (
+    """\b
+Example:
+  embedsmith eval --data sample:bank --model st:all-MiniLM-L6-v2 --model bm25 --out results/
+
+The table goes to stdout, progress to stderr. --out gets result.json (everything, per query) and
+one TREC run file per model. Repeating the command replaces its own result and embeds nothing
+again; another result in the same folder is refused unless --force is given.
+
+\b
+"""
+    + EXIT_CODES_HELP
+)
+
+# A table needs no more: wider lines are harder to follow.
+_WIDEST = 160
+_NARROWEST = 60
+
+
+def eval_command(
+    context: typer.Context,
+    *,
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="PATH",
+            help="Labelled set: a BEIR folder, TREC or JSONL files, or sample:bank.",
+        ),
+    ],
+    model: Annotated[
+        list[str],
+        typer.Option(
+            metavar="SPEC",
+            help="st:NAME_OR_FOLDER or bm25; give it once per model to compare.",
+        ),
+    ],
+    split: Annotated[
+        str, typer.Option(metavar="NAME", help="Judgements to use: qrels/SPLIT.tsv.")
+    ] = "test",
+    measures: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST", help="Comma-separated: ndcg@10, recall@100, rr@10, ap, p@5, success@1."
+        ),
+    ] = ",".join(DEFAULT_MEASURES),
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for result.json and runs. Default: write none."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace another evaluation in --out.")
+    ] = False,
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Documents kept per query. Default: 100 or the largest cutoff; "
+            "1,000 with ap or rr without cutoff.",
+            show_default=False,
+        ),
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of cached embeddings. Default: the user's cache folder.",
+            show_default=False,
+        ),
+    ] = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Neither read nor keep embeddings.")
+    ] = False,
+    device: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="cpu, cuda or cuda:N, where models run; never falls back."
+        ),
+    ] = "cpu",
+    batch_size: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Texts per forward pass.")
+    ] = DEFAULT_BATCH_SIZE,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Cut texts here. Default: the model's own limit.",
+            show_default=False,
+        ),
+    ] = None,
+    query_prompt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Put before each query. Default: the model's own.",
+            show_default=False,
+        ),
+    ] = None,
+    document_prompt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Put before each document. Default: the model's own.",
+            show_default=False,
+        ),
+    ] = None,
+    trust_remote_code: Annotated[
+        bool,
+        typer.Option("--trust-remote-code", help="Let a model folder run its own Python code."),
+    ] = False,
+    allow_download: Annotated[
+        bool,
+        typer.Option("--allow-download", help="Fetch a model that is not here from the model hub."),
+    ] = False,
+    allow_missing: Annotated[
+        bool,
+        typer.Option(
+            "--allow-missing", help="Drop judgements of unknown documents, and count them."
+        ),
+    ] = False,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of intervals and tests.")] = 0,
+    confidence: Annotated[
+        float, typer.Option(metavar="SHARE", help="Level of the intervals.")
+    ] = 0.95,
+    fine_tune_below: Annotated[
+        float,
+        typer.Option(metavar="SHARE", help="FINE_TUNE if the interval of R@10 ends below this."),
+    ] = 0.8,
+    keep_above: Annotated[
+        float, typer.Option(metavar="SHARE", help="KEEP if the interval of R@10 starts above this.")
+    ] = 0.9,
+    latency_queries: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Queries timed one at a time; 0 times none.")
+    ] = 100,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Of the search. Default: all cores.", show_default=False
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a summary as JSON instead of the table.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks; so does EMBEDSMITH_DEBUG=1.")
+    ] = False,
+) -> None:
+    """Measure models on labelled queries, compare them, and decide whether to fine-tune.
+
+    Embeds, searches exactly, and prints one table: each measure with its interval, speed and
+    memory, the paired differences with corrected p-values, and a verdict per model.
+    """
+    if cache is not None and no_cache:
+        msg = "--cache and --no-cache exclude each other; give one of them."
+        raise typer.BadParameter(msg)
+    kept_in = None if no_cache else EmbeddingCache(cache).folder
+    kept = (
+        "Nothing was written: --no-cache keeps no embeddings."
+        if kept_in is None
+        else f"Embeddings made so far are kept in {kept_in}; the same command goes on from there."
+    )
+    with guarded(debug=debug, kept=kept):
+        # All that can be refused is refused before the first text is embedded.
+        parse_measures(measures)
+        dataset = load_dataset(data, split=split, allow_missing=allow_missing)
+        folder = None if out is None else ResultFolder(out, force=force)
+        if folder is not None:
+            folder.check(dataset, model)
+        result = evaluate(
+            model,
+            dataset,
+            measures=measures,
+            depth=depth,
+            device=device,
+            batch_size=batch_size,
+            max_tokens=max_tokens,
+            query_prompt=query_prompt,
+            document_prompt=document_prompt,
+            trust_remote_code=trust_remote_code,
+            allow_download=allow_download,
+            cache=False if no_cache else cache,
+            allow_missing=allow_missing,
+            seed=seed,
+            confidence=confidence,
+            fine_tune_below=fine_tune_below,
+            keep_above=keep_above,
+            latency_queries=latency_queries,
+            threads=threads,
+            progress=Silent() if quiet else progress_on_stderr(),
+        )
+        result = replace(
+            result,
+            # The name that finds the data again: a sample's own path is of this installation.
+            settings=replace(result.settings, data=data),
+            # As typed, with the places it wrote to: they differ between equal runs.
+            timing={**result.timing, "arguments": list(context.obj)},
+        )
+        if out is not None:
+            result.save(out, force=force)
+        _show(result, out=out, as_json=as_json)
+
+
+def _show(result: EvaluationResult, *, out: Path | None, as_json: bool) -> None:
+    if as_json:
+        text = json.dumps(
+            evaluation_summary(result, folder=out), indent=2, sort_keys=True, ensure_ascii=False
+        )
+    else:
+        columns = shutil.get_terminal_size(fallback=(100, 24)).columns
+        text = evaluation_report(result, width=min(max(columns, _NARROWEST), _WIDEST), folder=out)
+    typer.echo(text)

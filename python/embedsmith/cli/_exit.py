@@ -1,0 +1,113 @@
+"""Exit codes, and how an error reaches the person at the terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+from embedsmith.exceptions import (
+    CacheError,
+    DataError,
+    DeviceError,
+    EmbedsmithError,
+    MeasureError,
+    MissingDependencyError,
+    ModelError,
+    NonFiniteError,
+    OutputError,
+    ShapeError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["EXIT_CODES_HELP", "ExitCode", "exit_code_of", "guarded", "print_error"]
+
+
+class ExitCode(enum.IntEnum):
+    """What a script can tell from how a command ended."""
+
+    OK = 0
+    GATE = 1
+    USAGE = 2
+    DATA = 3
+    ENVIRONMENT = 4
+    INTERRUPTED = 130
+
+
+EXIT_CODES_HELP = """\
+Exit codes:
+  0    done
+  1    a gate failed
+  2    usage: an option, a measure, or a model that does not exist
+  3    data: a file or a data set that cannot be used
+  4    environment: a missing package or device, a place that cannot be written
+  130  interrupted
+"""
+
+_CODES: dict[type[EmbedsmithError], ExitCode] = {
+    ShapeError: ExitCode.USAGE,
+    MeasureError: ExitCode.USAGE,
+    ModelError: ExitCode.USAGE,
+    NonFiniteError: ExitCode.DATA,
+    DataError: ExitCode.DATA,
+    DeviceError: ExitCode.ENVIRONMENT,
+    MissingDependencyError: ExitCode.ENVIRONMENT,
+    OutputError: ExitCode.ENVIRONMENT,
+    CacheError: ExitCode.ENVIRONMENT,
+}
+
+
+def exit_code_of(error: EmbedsmithError) -> ExitCode:
+    """Return the exit code of an error's class.
+
+    Examples
+    --------
+    >>> from embedsmith.exceptions import ParseError
+    >>> exit_code_of(ParseError("qrels.tsv:3:1: ..."))
+    <ExitCode.DATA: 3>
+    """
+    for kind in type(error).__mro__:
+        if kind in _CODES:
+            return _CODES[kind]
+    return ExitCode.ENVIRONMENT
+
+
+def print_error(message: str) -> None:
+    """Write an error to stderr, without line breaks of ours: commands in it can be copied."""
+    sys.stderr.write(f"error: {message}\n")
+
+
+@contextlib.contextmanager
+def guarded(*, debug: bool = False, kept: str = "") -> Iterator[None]:
+    """Turn an error of the block into one printed message and the exit code of its class.
+
+    An error that embedsmith did not foresee is a bug and keeps its traceback.
+
+    Parameters
+    ----------
+    debug : bool
+        Print the traceback of foreseen errors too; the environment variable
+        ``EMBEDSMITH_DEBUG=1`` does the same.
+    kept : str
+        What an interrupted command leaves and how to go on.
+
+    Raises
+    ------
+    SystemExit
+        With the exit code, when the block failed.
+    """
+    try:
+        yield
+    except EmbedsmithError as error:
+        if debug or os.environ.get("EMBEDSMITH_DEBUG", "0") not in {"", "0"}:
+            traceback.print_exc()
+        print_error(str(error))
+        raise SystemExit(int(exit_code_of(error))) from None
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\ninterrupted. {kept}".rstrip() + "\n")
+        raise SystemExit(int(ExitCode.INTERRUPTED)) from None

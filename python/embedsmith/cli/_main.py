@@ -1,0 +1,39 @@
+"""Entry point of the ``embedsmith`` command."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from embedsmith._deps import require
+from embedsmith.cli._exit import guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code.
+
+    Parameters
+    ----------
+    arguments : sequence of str or None
+        Words after ``embedsmith``; None takes them from the command line.
+
+    Raises
+    ------
+    SystemExit
+        Always.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    with guarded():
+        # Checked here, so that the message is ours and not an ImportError of a module below.
+        require("typer", extra="cli", feature="The command line")
+        require("rich", extra="cli", feature="The command line")
+
+        from embedsmith.cli._app import build_app  # noqa: PLC0415  needs typer
+
+        # The words go along: a result keeps them as they were typed.
+        build_app()(args=words, prog_name="embedsmith", obj=tuple(words))

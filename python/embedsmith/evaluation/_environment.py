@@ -1,0 +1,91 @@
+"""The machine and the library versions a result was made with."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from embedsmith import _core
+from embedsmith._deps import require
+
+if TYPE_CHECKING:
+    from embedsmith._typing import Json
+
+__all__ = ["hardware", "versions"]
+
+# What can change a score, a speed or a run file.
+_LIBRARIES = (
+    "bm25s",
+    "numpy",
+    "onnxruntime",
+    "PyStemmer",
+    "sentence-transformers",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
+
+
+def versions() -> Json:
+    """Return the versions of Python, embedsmith and the installed libraries that matter.
+
+    Reads package metadata and imports nothing.
+
+    Returns
+    -------
+    dict
+        Name to version; a library that is not installed is left out.
+
+    Examples
+    --------
+    >>> "numpy" in versions()
+    True
+    """
+    found: Json = {"embedsmith": _core.__version__, "python": platform.python_version()}
+    for library in _LIBRARIES:
+        try:
+            found[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware() -> Json:
+    """Return what the numbers were computed on; the same for every run on one machine.
+
+    Returns
+    -------
+    dict
+        ``cpu`` (its name), ``machine`` (architecture), ``logical_cores`` (that this process may
+        use), ``memory_bytes`` (installed), ``os``, and ``isa`` (the instruction set that the
+        search uses).
+    """
+    psutil = require("psutil", extra="eval", feature="Describing the hardware of a result")
+    return {
+        "cpu": _cpu_name(),
+        "isa": _core.isa(),
+        "logical_cores": _available_cores(),
+        "machine": platform.machine(),
+        "memory_bytes": int(psutil.virtual_memory().total),
+        "os": platform.platform(),
+    }
+
+
+def _available_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cpu_name() -> str:
+    # platform.processor() is empty on most Linux systems; the kernel's own list is not.
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,309 @@
+"""The main job: which model answers these queries best, and whether it is good enough."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime, timezone
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from embedsmith.backends import DEFAULT_BATCH_SIZE, load_encoder
+from embedsmith.datasets import Dataset, Run, load_dataset
+from embedsmith.evaluation._definitions import define
+from embedsmith.evaluation._environment import hardware, versions
+from embedsmith.evaluation._model_result import ModelResult
+from embedsmith.evaluation._models import Model, open_models
+from embedsmith.evaluation._progress import Progress, Silent
+from embedsmith.evaluation._result import DataSummary, EvaluationResult
+from embedsmith.evaluation._runner import Observation, Runner
+from embedsmith.evaluation._settings import Settings
+from embedsmith.evaluation._statement import VERDICT_MEASURE, Judge
+from embedsmith.exceptions import ShapeError
+from embedsmith.metrics import (
+    Measure,
+    MetricTable,
+    Verdict,
+    compare_tables,
+    evaluate_run,
+    parse_measure,
+    parse_measures,
+)
+from embedsmith.search import TopK
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["DEFAULT_MEASURES", "evaluate"]
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_MEASURES = ("nDCG@10", "R@10", "RR@10")
+_LEAST_DEPTH = 100
+# AP, RR and nDCG without a cutoff look at the whole list; trec_eval's runs hold 1,000 documents.
+_OPEN_DEPTH = 1000
+
+
+def evaluate(
+    encoders: Model | Sequence[Model] | Mapping[str, Model],
+    data: Dataset | str | Path,
+    *,
+    split: str = "test",
+    measures: str | Sequence[str] = DEFAULT_MEASURES,
+    depth: int | None = None,
+    device: str = "cpu",
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    max_tokens: int | None = None,
+    query_prompt: str | None = None,
+    document_prompt: str | None = None,
+    trust_remote_code: bool = False,
+    allow_download: bool = False,
+    cache: str | Path | Literal[False] | None = None,
+    allow_missing: bool = False,
+    seed: int = 0,
+    confidence: float = 0.95,
+    fine_tune_below: float = 0.8,
+    keep_above: float = 0.9,
+    latency_queries: int = 100,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> EvaluationResult:
+    """Measure models on labelled queries, compare them, and decide whether to fine-tune.
+
+    Embeds all documents and queries, searches exactly, measures each query, and puts intervals on
+    every mean and corrected paired tests on every difference. Models run one after another; each
+    is released before the next is loaded. Trains nothing and writes nothing but the cache.
+
+    Parameters
+    ----------
+    encoders : spec, Encoder, Bm25, a sequence of them, or a mapping from names to them
+        ``"st:all-MiniLM-L6-v2"``, ``"bm25"``, or an open model, which stays open. A mapping chooses
+        the names in the result; otherwise they are taken from the specs.
+    data : Dataset or path
+        Labelled queries and their corpus; a path is read by ``load_dataset``.
+    split : str, default "test"
+        Judgements to use when ``data`` is a path.
+    measures : str or sequence of str
+        As ``parse_measures`` takes them.
+    depth : int, optional
+        Documents kept per query. Default: 100 or the largest cutoff, and 1,000 as soon as a
+        measure without a cutoff (``AP``, ``RR``) is among the measures.
+    device, batch_size, max_tokens, query_prompt, document_prompt, trust_remote_code, allow_download
+        Handed to ``load_encoder`` for every spec; open models keep their own.
+    cache : path, bool or None
+        Folder of cached embeddings; None is the user's cache folder, False caches nothing.
+    allow_missing : bool, default False
+        Drop judgements of unknown documents, and count them, when ``data`` is a path.
+    seed : int, default 0
+        Of all resampling; equal seeds give equal results on any number of threads.
+    confidence : float, default 0.95
+        Level of the intervals, in (0, 1).
+    fine_tune_below, keep_above : float
+        Thresholds of the verdict on Recall@10.
+    latency_queries : int, default 100
+        Queries timed one at a time, embedding and search together; 0 times none.
+    threads : int, optional
+        Threads of the search; default: all cores.
+    progress : Progress, optional
+        Hears what is being done; default: nobody.
+
+    Returns
+    -------
+    EvaluationResult
+        Equal for equal arguments on one machine, apart from ``timing``.
+
+    Raises
+    ------
+    MeasureError
+        If a measure does not exist.
+    ModelError
+        If a model cannot be used or is given twice.
+    DataError
+        If the data set is empty or contradicts itself.
+    ShapeError
+        If ``depth`` or ``latency_queries`` is out of range.
+
+    Examples
+    --------
+    >>> import embedsmith as es
+    >>> result = es.evaluate("bm25", "sample:bank", latency_queries=0)
+    >>> result.models[0].name, result.models[0].table.n_queries
+    ('bm25', 100)
+    """
+    started = datetime.now(timezone.utc)
+    start = time.perf_counter()
+    parsed = parse_measures(measures)
+    judge = Judge(
+        confidence=confidence,
+        fine_tune_below=fine_tune_below,
+        keep_above=keep_above,
+        seed=seed,
+        threads=threads,
+    )
+    depth = _depth(depth, parsed)
+    if latency_queries < 0:
+        msg = f"latency_queries is {latency_queries}; use 0 to time none, or how many to time."
+        raise ShapeError(msg)
+    as_given = str(data.path or data.name) if isinstance(data, Dataset) else str(data)
+    if not isinstance(data, Dataset):
+        data = load_dataset(data, split=split, allow_missing=allow_missing)
+    load = partial(
+        load_encoder,
+        device=device,
+        batch_size=batch_size,
+        max_tokens=max_tokens,
+        query_prompt=query_prompt,
+        document_prompt=document_prompt,
+        trust_remote_code=trust_remote_code,
+        allow_download=allow_download,
+        cache=cache,
+    )
+    with open_models(encoders, load) as opened:
+        settings = Settings(
+            data=as_given,
+            split=data.split,
+            models=tuple(entry.model.spec for entry in opened),
+            measures=tuple(str(measure) for measure in parsed),
+            depth=depth,
+            device=device,
+            batch_size=batch_size,
+            max_tokens=max_tokens,
+            query_prompt=query_prompt,
+            document_prompt=document_prompt,
+            trust_remote_code=trust_remote_code,
+            allow_missing=allow_missing,
+            seed=seed,
+            confidence=confidence,
+            fine_tune_below=fine_tune_below,
+            keep_above=keep_above,
+        )
+        place = {"hardware": hardware(), "versions": versions()}
+        runner = Runner(
+            data=data,
+            settings=settings,
+            place=place,
+            latency_queries=latency_queries,
+            threads=threads,
+            progress=progress or Silent(),
+        )
+        models: list[ModelResult] = []
+        for entry in opened:
+            observation = runner.run(entry.label, entry.model)
+            # Its memory is to be free before the next one loads.
+            entry.release()
+            _warn_of_twin(entry.label, observation, models)
+            models.append(_measured(entry.label, observation, data, parsed, judge, depth=depth))
+    comparison = None
+    if len(models) > 1:
+        # A baseline goes first, so that each difference tells what a model adds to it.
+        in_order = sorted(models, key=lambda model: model.dim is not None)
+        comparison = compare_tables(
+            {model.name: model.table for model in in_order},
+            confidence=confidence,
+            seed=seed,
+            threads=threads,
+        )
+    return EvaluationResult(
+        data=_summary(data),
+        settings=settings,
+        models=tuple(models),
+        comparison=comparison,
+        definitions={str(measure): define(measure) for measure in parsed},
+        hardware=place["hardware"],
+        versions=place["versions"],
+        timing={
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": time.perf_counter() - start,
+            "threads": threads,
+        },
+    )
+
+
+def _depth(depth: int | None, measures: Sequence[Measure]) -> int:
+    """Return how many documents to keep per query, and refuse too few for the measures."""
+    cutoffs = {str(measure): measure.cutoff for measure in measures}
+    deepest = max(
+        cutoff or 0 for cutoff in (*cutoffs.values(), parse_measure(VERDICT_MEASURE).cutoff)
+    )
+    if depth is None:
+        return max(deepest, _OPEN_DEPTH if None in cutoffs.values() else _LEAST_DEPTH)
+    if depth < deepest:
+        msg = (
+            f"depth is {depth}, but the measures look at the first {deepest} documents (the "
+            f"verdict at {VERDICT_MEASURE}). Raise it to {deepest}, or leave it out."
+        )
+        raise ShapeError(msg)
+    return depth
+
+
+def _warn_of_twin(label: str, observation: Observation, models: Sequence[ModelResult]) -> None:
+    for model in models:
+        if model.fingerprint == observation.fingerprint:
+            logger.warning(
+                "%s and %s are the same model (fingerprint %s): their difference says nothing.",
+                model.name,
+                label,
+                model.fingerprint.short,
+            )
+
+
+def _measured(
+    label: str,
+    observation: Observation,
+    data: Dataset,
+    measures: tuple[Measure, ...],
+    judge: Judge,
+    *,
+    depth: int,
+) -> ModelResult:
+    hits = observation.hits
+    if observation.metric == "l2":
+        # A distance is a score when its sign is turned.
+        hits = TopK(-hits.scores, hits.rows)
+
+    def measured(wanted: Sequence[Measure], *, confidence: float | None) -> MetricTable:
+        return evaluate_run(
+            data.qrels,
+            hits,
+            wanted,
+            query_ids=data.queries.ids,
+            doc_ids=data.corpus.ids,
+            confidence=confidence,
+            seed=judge.seed,
+            threads=judge.threads,
+        )
+
+    table = measured(measures, confidence=judge.confidence)
+    decisive = measured([parse_measure(VERDICT_MEASURE)], confidence=None)
+    verdict: Verdict | None = None
+    if observation.dim is None:
+        statement = judge.describe(label, observation.fingerprint, data, decisive)
+    else:
+        verdict, statement = judge.judge(label, observation.fingerprint, data, decisive)
+    return ModelResult(
+        name=label,
+        spec=observation.spec,
+        fingerprint=observation.fingerprint,
+        dim=observation.dim,
+        table=table,
+        run=Run.from_topk(hits.scores, hits.rows, data.queries.ids, data.corpus.ids),
+        depth=depth,
+        truncation=observation.truncation,
+        verdict=verdict,
+        statement=statement,
+        timing=observation.timing,
+    )
+
+
+def _summary(data: Dataset) -> DataSummary:
+    return DataSummary(
+        name=data.name,
+        split=data.split,
+        hash=data.hash,
+        n_documents=len(data.corpus),
+        n_queries=len(data.queries),
+        n_judgements=data.qrels.n_pairs,
+        n_unjudged=data.n_unjudged,
+        n_dropped=data.n_dropped,
+    )

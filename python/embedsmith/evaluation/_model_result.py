@@ -1,0 +1,147 @@
+"""One model's part of an evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from embedsmith.backends import Fingerprint
+from embedsmith.datasets import Run
+from embedsmith.evaluation._systems import Truncation
+from embedsmith.metrics import MetricTable, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from embedsmith._typing import Json
+    from embedsmith.evaluation._timing import ModelTiming
+
+__all__ = ["ModelResult"]
+
+
+@dataclass(frozen=True, eq=False)
+class ModelResult:
+    """One model's part of a result.
+
+    Attributes
+    ----------
+    name : str
+        Short, and unique in the result.
+    spec : str
+        As ``load_encoder`` takes it, or ``"bm25"``.
+    fingerprint : Fingerprint
+        Identity of the model.
+    dim : int or None
+        Width of the embeddings; None for a lexical model.
+    table : MetricTable
+        Measures per query, means, intervals and counts.
+    run : Run
+        Score of each retrieved document, per query.
+    depth : int
+        Documents kept per query.
+    truncation : Truncation
+        Texts of which the model saw only a part.
+    verdict : Verdict or None
+        Whether to fine-tune; None for a lexical model, which cannot be.
+    statement : str
+        The verdict, or the part of a baseline, as one sentence that can be quoted.
+    timing : ModelTiming
+        Speed and memory.
+    """
+
+    name: str
+    spec: str
+    fingerprint: Fingerprint
+    dim: int | None
+    table: MetricTable
+    run: Run
+    depth: int
+    truncation: Truncation
+    verdict: Verdict | None
+    statement: str
+    timing: ModelTiming
+
+    @property
+    def n_empty(self) -> int:
+        """Queries for which nothing was retrieved; they score 0."""
+        return int(np.count_nonzero(np.diff(self.run.offsets) == 0))
+
+    def to_dict(self, *, run_file: str) -> Json:
+        """Return the part, without its timing, as plain values for JSON.
+
+        Parameters
+        ----------
+        run_file : str
+            Name of the TREC run file that is written beside it.
+
+        Returns
+        -------
+        dict
+            Everything but ``timing``. In ``run``, position in a list is the rank.
+        """
+        ranked = {query: _ranked(scores) for query, scores in self.run.items()}
+        return {
+            "name": self.name,
+            "spec": self.spec,
+            "fingerprint": {
+                "digest": self.fingerprint.digest,
+                "fields": dict(self.fingerprint.fields),
+            },
+            "dim": self.dim,
+            "metrics": self.table.to_dict(),
+            "run": {
+                "depth": self.depth,
+                "documents": {
+                    query: [name for name, _ in pairs] for query, pairs in ranked.items()
+                },
+                "scores": {query: [score for _, score in pairs] for query, pairs in ranked.items()},
+            },
+            "run_file": run_file,
+            "truncation": self.truncation.to_dict(),
+            "verdict": self.verdict.to_dict() if self.verdict else None,
+            "statement": self.statement,
+        }
+
+    @classmethod
+    def from_dict(cls, value: Json, timing: ModelTiming) -> ModelResult:
+        """Return the part that ``to_dict`` described.
+
+        Parameters
+        ----------
+        value : dict
+            Read from JSON.
+        timing : ModelTiming
+            Kept apart from it, since it differs from run to run.
+
+        Returns
+        -------
+        ModelResult
+            Equal in every value.
+        """
+        run = value["run"]
+        return cls(
+            name=value["name"],
+            spec=value["spec"],
+            fingerprint=Fingerprint(value["fingerprint"]["fields"]),
+            dim=value["dim"],
+            table=MetricTable.from_dict(value["metrics"]),
+            run=Run(
+                {
+                    query: dict(zip(names, run["scores"][query], strict=True))
+                    for query, names in run["documents"].items()
+                }
+            ),
+            depth=run["depth"],
+            truncation=Truncation(**value["truncation"]),
+            verdict=Verdict.from_dict(value["verdict"]) if value["verdict"] else None,
+            statement=value["statement"],
+            timing=timing,
+        )
+
+
+def _ranked(scores: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Return the documents in the order of the run file: score, then id by bytes, descending."""
+    by_id = sorted(scores.items(), key=lambda pair: pair[0].encode("utf-8"), reverse=True)
+    return sorted(by_id, key=lambda pair: -pair[1])

@@ -1,0 +1,201 @@
+"""One model on one data set: read, search, measure, time."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from embedsmith.backends import Bm25, Encoder, Fingerprint
+from embedsmith.evaluation._json import to_json
+from embedsmith.evaluation._memory import PeakMemory
+from embedsmith.evaluation._systems import (
+    DenseSystem,
+    LexicalSystem,
+    Reading,
+    System,
+    Truncation,
+)
+from embedsmith.evaluation._timing import Latency, ModelTiming, Throughput, measure_latency
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from embedsmith._typing import Json, Metric
+    from embedsmith.datasets import Dataset
+    from embedsmith.evaluation._progress import Progress
+    from embedsmith.evaluation._settings import Settings
+    from embedsmith.search import TopK
+
+__all__ = ["Observation", "Runner"]
+
+# What a served query asks for; the depth of an evaluation is for its measures.
+_SERVED_K = 10
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one model did, before it is measured."""
+
+    spec: str
+    fingerprint: Fingerprint
+    dim: int | None
+    metric: Metric
+    hits: TopK
+    truncation: Truncation
+    timing: ModelTiming
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs models on a data set, one after another.
+
+    Attributes
+    ----------
+    data : Dataset
+        What they are asked.
+    settings : Settings
+        Depth, batch size and device.
+    place : dict
+        Hardware and versions: a stored measurement counts only for the same.
+    latency_queries : int
+        Queries timed one at a time.
+    threads : int or None
+        For the search.
+    progress : Progress
+        Hears each stage.
+    """
+
+    data: Dataset
+    settings: Settings
+    place: Json
+    latency_queries: int
+    threads: int | None
+    progress: Progress
+
+    def run(self, label: str, model: Encoder | Bm25) -> Observation:
+        """Run a model and release what it made.
+
+        Parameters
+        ----------
+        label : str
+            Name shown in progress.
+        model : Encoder or Bm25
+            Stays open.
+        """
+        with PeakMemory() as memory:
+            system = self._system(model, label)
+            try:
+                return self._observe(label, system, memory)
+            finally:
+                system.close()
+
+    def _system(self, model: Encoder | Bm25, label: str) -> System:
+        if isinstance(model, Bm25):
+            return LexicalSystem(model, label=label)
+        return DenseSystem(
+            model, label=label, batch_size=self.settings.batch_size, threads=self.threads
+        )
+
+    def _observe(self, label: str, system: System, memory: PeakMemory) -> Observation:
+        queries = self.data.queries.texts
+        reading = system.read(self.data.corpus.texts, queries, self.progress)
+        self.progress.note(f"{label}: {_told(system, reading)}")
+        start = time.perf_counter()
+        with _stage(self.progress, label, "searching", len(queries)):
+            hits = system.search(self.settings.depth)
+            self.progress.advance(len(queries))
+        search_s = time.perf_counter() - start
+        return Observation(
+            spec=system.spec,
+            fingerprint=system.fingerprint,
+            dim=system.dim,
+            metric=system.metric,
+            hits=hits,
+            truncation=reading.truncation,
+            timing=self._timing(label, system, reading, memory, search_s),
+        )
+
+    def _timing(
+        self, label: str, system: System, reading: Reading, memory: PeakMemory, search_s: float
+    ) -> ModelTiming:
+        name = self._measurement_name()
+        stored = system.recall(name)
+        throughput, earlier = reading.throughput, {}
+        latency = None
+        wanted = min(self.latency_queries, len(self.data.queries.texts))
+        if stored and not reading.n_embedded:
+            when = stored["measured_at"]
+            throughput = Throughput(**stored["throughput"])
+            earlier = {"throughput": when, "peak_memory_bytes": when}
+            if wanted and stored["latency"] and stored["latency"]["n_queries"] == wanted:
+                latency = Latency(**stored["latency"])
+                earlier["latency"] = when
+        if latency is None and wanted:
+            with _stage(self.progress, label, "timing single queries", wanted):
+                latency = measure_latency(
+                    lambda query: system.answer(query, _SERVED_K),
+                    self.data.queries.texts,
+                    limit=wanted,
+                    advance=self.progress.advance,
+                )
+        timing = ModelTiming(
+            n_embedded=reading.n_embedded,
+            n_cached=reading.n_cached,
+            load_s=reading.load_s,
+            search_s=search_s,
+            throughput=throughput,
+            latency=latency,
+            peak_memory_bytes=stored["peak_memory_bytes"]
+            if stored and earlier
+            else memory.peak_bytes,
+            earlier=earlier,
+        )
+        # A run that was resumed for its last few texts knows less than the one before it.
+        known = stored["throughput"]["n_texts"] if stored else 0
+        if reading.throughput and reading.throughput.n_texts >= known:
+            system.remember(
+                name,
+                {
+                    "measured_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                    "throughput": asdict(reading.throughput),
+                    "latency": asdict(latency) if latency else None,
+                    "peak_memory_bytes": timing.peak_memory_bytes,
+                },
+            )
+        return timing
+
+    def _measurement_name(self) -> str:
+        circumstances = {
+            **self.place,
+            "batch_size": self.settings.batch_size,
+            "data": self.data.hash,
+            "device": self.settings.device,
+            "threads": self.threads,
+        }
+        digest = hashlib.sha256(to_json(circumstances).encode("utf-8")).hexdigest()
+        return f"evaluation/1/{digest}"
+
+
+@contextmanager
+def _stage(progress: Progress, label: str, stage: str, total: int) -> Iterator[None]:
+    """Tell that a stage starts, and that it is over however it ends."""
+    progress.begin(label, stage, total)
+    try:
+        yield
+    finally:
+        progress.end()
+
+
+def _told(system: System, reading: Reading) -> str:
+    if system.dim is None:
+        return f"indexed {reading.n_embedded:,} texts"
+    text = f"embedded {reading.n_embedded:,} texts, {reading.n_cached:,} from cache"
+    cut = reading.truncation
+    if cut.documents or cut.queries:
+        where = f"{cut.documents:,} documents, {cut.queries:,} queries"
+        text += f"; cut at {cut.max_tokens} tokens: {where}"
+    return text

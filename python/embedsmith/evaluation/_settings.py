@@ -1,0 +1,110 @@
+"""What was asked of an evaluation: all that, with the data and the models, decides its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING
+
+from embedsmith.backends import DEFAULT_BATCH_SIZE
+
+if TYPE_CHECKING:
+    from embedsmith._typing import Json
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Arguments that can change a number in the result.
+
+    Where results and caches live, how many threads work and what is shown is not among them.
+
+    Attributes
+    ----------
+    data : str
+        The path as given.
+    split : str
+        Judgements used.
+    models : tuple of str
+        Model specs, in order.
+    measures : tuple of str
+        Canonical names, such as ``nDCG@10``.
+    depth : int
+        Documents kept per query.
+    device, batch_size, max_tokens, query_prompt, document_prompt
+        As ``load_encoder`` takes them; None is the model's own.
+    trust_remote_code : bool
+        Whether a model could run code of its own.
+    allow_missing : bool
+        Whether judgements of unknown documents were dropped instead of refused.
+    seed : int
+        Of all resampling.
+    confidence : float
+        Level of the intervals.
+    fine_tune_below, keep_above : float
+        Thresholds of the verdict.
+    """
+
+    data: str
+    split: str
+    models: tuple[str, ...]
+    measures: tuple[str, ...]
+    depth: int
+    device: str = "cpu"
+    batch_size: int = DEFAULT_BATCH_SIZE
+    max_tokens: int | None = None
+    query_prompt: str | None = None
+    document_prompt: str | None = None
+    trust_remote_code: bool = False
+    allow_missing: bool = False
+    seed: int = 0
+    confidence: float = 0.95
+    fine_tune_below: float = 0.8
+    keep_above: float = 0.9
+
+    def command(self) -> list[str]:
+        """Return the command that repeats the numbers, without the places it reads and writes.
+
+        Examples
+        --------
+        >>> settings = Settings("sample:bank", "test", ("bm25",), ("nDCG@10",), 100, seed=7)
+        >>> " ".join(settings.command()[2:])
+        '--data sample:bank --split test --model bm25 --measures nDCG@10 --depth 100 --seed 7'
+        """
+        words = ["embedsmith", "eval", "--data", self.data, "--split", self.split]
+        for model in self.models:
+            words += ["--model", model]
+        words += ["--measures", ",".join(self.measures), "--depth", str(self.depth)]
+        for field in fields(self)[5:]:
+            value = getattr(self, field.name)
+            if value == field.default:
+                continue
+            option = "--" + field.name.replace("_", "-")
+            words += [option] if value is True else [option, str(value)]
+        return words
+
+    def to_dict(self) -> Json:
+        """Return plain values for JSON."""
+        return {
+            **asdict(self),
+            "models": list(self.models),
+            "measures": list(self.measures),
+        }
+
+    @classmethod
+    def from_dict(cls, value: Json) -> Settings:
+        """Return the settings that ``to_dict`` wrote.
+
+        Parameters
+        ----------
+        value : dict
+            Read from JSON.
+
+        Returns
+        -------
+        Settings
+            Equal to the one written.
+        """
+        return cls(
+            **{**value, "models": tuple(value["models"]), "measures": tuple(value["measures"])}
+        )

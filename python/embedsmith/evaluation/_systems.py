@@ -1,0 +1,284 @@
+"""The two kinds of retrieval system that an evaluation runs, behind one face."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Protocol, cast
+
+from embedsmith.backends import CachedEncoder
+from embedsmith.evaluation._timed import TimedModel
+from embedsmith.evaluation._timing import Throughput
+from embedsmith.search import Index
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from embedsmith._typing import F32Array, Json, Metric
+    from embedsmith.backends import Bm25, Embedded, Encoder, Fingerprint, Role
+    from embedsmith.backends._protocol import BatchModel
+    from embedsmith.evaluation._progress import Progress
+    from embedsmith.search import TopK
+
+__all__ = ["DenseSystem", "LexicalSystem", "Reading", "System", "Truncation"]
+
+
+@dataclass(frozen=True)
+class Truncation:
+    """Texts of which the model saw only a part.
+
+    Attributes
+    ----------
+    max_tokens : int or None
+        The model's limit; None: it has none.
+    n_documents, documents : int
+        Documents read, and how many of them were cut.
+    n_queries, queries : int
+        The same of the queries.
+    """
+
+    max_tokens: int | None
+    n_documents: int
+    documents: int
+    n_queries: int
+    queries: int
+
+    @property
+    def share(self) -> float:
+        """Cut texts of all texts, in [0, 1]."""
+        total = self.n_documents + self.n_queries
+        return (self.documents + self.queries) / total if total else 0.0
+
+    def to_dict(self) -> Json:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What it took to read all texts.
+
+    Attributes
+    ----------
+    truncation : Truncation
+        What was cut.
+    n_embedded, n_cached : int
+        Texts worked on now, and texts taken from the cache.
+    load_s : float
+        Seconds until the model was ready; 0 if it was not needed.
+    throughput : Throughput or None
+        None if every text came from the cache.
+    """
+
+    truncation: Truncation
+    n_embedded: int
+    n_cached: int
+    load_s: float
+    throughput: Throughput | None
+
+
+class System(Protocol):
+    """A model that can be asked for its best documents."""
+
+    @property
+    def spec(self) -> str:
+        """How the model is named on the command line."""
+
+    @property
+    def dim(self) -> int | None:
+        """Width of the embeddings; None for a lexical model."""
+
+    @property
+    def metric(self) -> Metric:
+        """What its scores are; only those of "l2" are better when smaller."""
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Identity of the model."""
+
+    def read(self, documents: Sequence[str], queries: Sequence[str], progress: Progress) -> Reading:
+        """Embed or index all texts."""
+
+    def search(self, depth: int) -> TopK:
+        """Return the best ``depth`` documents of each query that was read."""
+
+    def answer(self, query: str, k: int) -> TopK:
+        """Answer one query alone, from its text, without any cache."""
+
+    def recall(self, name: str) -> Json | None:
+        """Return what ``remember`` kept under a name, if anything."""
+
+    def remember(self, name: str, value: Json) -> None:
+        """Keep a measurement beside the cached embeddings, if there is a cache."""
+
+    def close(self) -> None:
+        """Release what ``read`` made."""
+
+
+class DenseSystem:
+    """An encoder, and exact search over its embeddings.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        The model; left open by ``close``.
+    label : str
+        Name shown in progress.
+    batch_size, threads : int or None
+        Handed to the encoder and to the search.
+    """
+
+    def __init__(
+        self, encoder: Encoder, *, label: str, batch_size: int | None, threads: int | None
+    ) -> None:
+        self._cached: CachedEncoder | None = None
+        self._timed: TimedModel
+        if isinstance(encoder, CachedEncoder):
+            self._timed = TimedModel(encoder.encoder)
+            self._cached = CachedEncoder(self._timed, encoder.cache)
+        else:
+            # One that is no BatchModel is asked for whole lists only.
+            self._timed = TimedModel(cast("BatchModel", encoder))
+        self._label = label
+        self._batch_size = batch_size
+        self._threads = threads
+        self._index: Index | None = None
+        self._queries: F32Array | None = None
+        self.spec = encoder.spec
+        self.dim: int | None = encoder.dim
+        self.metric: Metric = encoder.metric
+        self.fingerprint = encoder.fingerprint
+
+    def read(self, documents: Sequence[str], queries: Sequence[str], progress: Progress) -> Reading:
+        """Embed all documents, then all queries."""
+        document_part = self._embed(documents, "document", progress)
+        query_part = self._embed(queries, "query", progress)
+        self._index = Index(document_part.vectors, metric=self._timed.metric, threads=self._threads)
+        self._queries = query_part.vectors
+        timed = self._timed
+        n_cached = document_part.n_cached + query_part.n_cached
+        return Reading(
+            truncation=Truncation(
+                max_tokens=timed.max_tokens,
+                n_documents=len(documents),
+                documents=document_part.n_truncated,
+                n_queries=len(queries),
+                queries=query_part.n_truncated,
+            ),
+            n_embedded=len(documents) + len(queries) - n_cached,
+            n_cached=n_cached,
+            load_s=timed.load_s,
+            throughput=Throughput(timed.n_texts, timed.seconds) if timed.n_texts else None,
+        )
+
+    def _embed(self, texts: Sequence[str], role: Role, progress: Progress) -> Embedded:
+        stage = "embedding documents" if role == "document" else "embedding queries"
+        progress.begin(self._label, stage, len(texts))
+        try:
+            return (self._cached or self._timed).encode(
+                texts, role=role, batch_size=self._batch_size, progress=_Increments(progress)
+            )
+        finally:
+            progress.end()
+
+    def search(self, depth: int) -> TopK:
+        """Compare every query with every document."""
+        return self._search(self._queries, depth)
+
+    def answer(self, query: str, k: int) -> TopK:
+        """Embed one query and compare it with every document."""
+        # Past the cache, which would answer for the model.
+        return self._search(self._timed.encode([query], role="query").vectors, k)
+
+    def _search(self, vectors: F32Array | None, k: int) -> TopK:
+        if self._index is None or vectors is None:
+            msg = "nothing was read yet; call read() first"
+            raise RuntimeError(msg)
+        return self._index.search(vectors, k, threads=self._threads)
+
+    def recall(self, name: str) -> Json | None:
+        """Return what is kept in the cache under a name."""
+        found = self._cached.get_measurement(name) if self._cached else None
+        return None if found is None else dict(found)
+
+    def remember(self, name: str, value: Json) -> None:
+        """Keep a measurement in the cache."""
+        if self._cached is not None:
+            self._cached.put_measurement(name, value)
+
+    def close(self) -> None:
+        """Release the vectors and the connection to the cache."""
+        self._index = self._queries = None
+        if self._cached is not None:
+            self._cached.store.close()
+
+
+class LexicalSystem:
+    """BM25: the baseline that needs no model.
+
+    Parameters
+    ----------
+    model : Bm25
+        Built by ``read``.
+    label : str
+        Name shown in progress.
+    """
+
+    def __init__(self, model: Bm25, *, label: str) -> None:
+        self._model = model
+        self._label = label
+        self._queries: Sequence[str] = ()
+        self.spec = model.spec
+        self.dim: int | None = None
+        self.metric: Metric = "dot"
+        self.fingerprint = model.fingerprint
+
+    def read(self, documents: Sequence[str], queries: Sequence[str], progress: Progress) -> Reading:
+        """Index all documents; queries are read when they are searched."""
+        self._queries = queries
+        progress.begin(self._label, "indexing documents", len(documents))
+        start = time.perf_counter()
+        try:
+            self._model.build(documents)
+            progress.advance(len(documents))
+        finally:
+            progress.end()
+        seconds = time.perf_counter() - start
+        return Reading(
+            truncation=Truncation(None, len(documents), 0, len(queries), 0),
+            n_embedded=len(documents),
+            n_cached=0,
+            load_s=0.0,
+            throughput=Throughput(len(documents), seconds),
+        )
+
+    def search(self, depth: int) -> TopK:
+        """Score every document that shares a word with the query."""
+        return self._model.search(self._queries, depth)
+
+    def answer(self, query: str, k: int) -> TopK:
+        """Search one query."""
+        return self._model.search([query], k)
+
+    def recall(self, name: str) -> None:  # noqa: ARG002  nothing is cached
+        """Return None: an index is built anew each time, and timed anew."""
+        return
+
+    def remember(self, name: str, value: Json) -> None:
+        """Keep nothing."""
+
+    def close(self) -> None:
+        """Release the index."""
+        self._model.close()
+
+
+class _Increments:
+    """Turns an encoder's count of texts done into steps."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._done = 0
+
+    def __call__(self, done: int) -> None:
+        self._progress.advance(done - self._done)
+        self._done = done

@@ -1,0 +1,155 @@
+"""How fast and how large a model was; everything here differs from run to run."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from embedsmith._typing import Json
+
+__all__ = ["Latency", "ModelTiming", "Throughput", "measure_latency"]
+
+_WARM_UP = 3
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Time to answer one query alone: embed it and search the corpus.
+
+    Attributes
+    ----------
+    p50_s, p95_s : float
+        Median and 95th percentile in seconds.
+    n_queries : int
+        Queries measured, after a warm-up.
+    """
+
+    p50_s: float
+    p95_s: float
+    n_queries: int
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Rate at which texts were embedded in batches (indexed, for BM25).
+
+    Attributes
+    ----------
+    n_texts : int
+        Texts really embedded; those from the cache do not count.
+    seconds : float
+        Wall time they took.
+    """
+
+    n_texts: int
+    seconds: float
+
+    @property
+    def texts_per_s(self) -> float:
+        """Texts per second."""
+        return self.n_texts / self.seconds
+
+
+@dataclass(frozen=True)
+class ModelTiming:
+    """Cost of one model on this machine.
+
+    Attributes
+    ----------
+    n_embedded, n_cached : int
+        Texts worked on by this run, and texts taken from the cache.
+    load_s, search_s : float
+        Seconds to load the model and to search all queries.
+    throughput : Throughput or None
+        None if nothing was embedded and no earlier run left a measurement.
+    latency : Latency or None
+        None if it was not asked for.
+    peak_memory_bytes : int
+        Largest resident size of the process while the model ran.
+    earlier : dict
+        Which of ``throughput``, ``latency`` and ``peak_memory_bytes`` an earlier run measured, and
+        when: a run that finds every text in the cache cannot measure them itself.
+    """
+
+    n_embedded: int
+    n_cached: int
+    load_s: float
+    search_s: float
+    throughput: Throughput | None
+    latency: Latency | None
+    peak_memory_bytes: int
+    earlier: Mapping[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> Json:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, value: Json) -> ModelTiming:
+        """Return the timing that ``to_dict`` wrote.
+
+        Parameters
+        ----------
+        value : dict
+            Read from JSON.
+
+        Returns
+        -------
+        ModelTiming
+            Equal to the one written.
+        """
+        throughput, latency = value["throughput"], value["latency"]
+        return cls(
+            **{
+                **value,
+                "throughput": Throughput(**throughput) if throughput else None,
+                "latency": Latency(**latency) if latency else None,
+            }
+        )
+
+
+def measure_latency(
+    answer: Callable[[str], object],
+    queries: Sequence[str],
+    *,
+    limit: int,
+    advance: Callable[[int], None],
+) -> Latency | None:
+    """Time queries one at a time, after a short warm-up.
+
+    Parameters
+    ----------
+    answer : callable
+        Embeds and searches one query.
+    queries : sequence of str
+        The queries; an even spread of them is used.
+    limit : int
+        Most queries to time. 0 measures nothing.
+    advance : callable
+        Told after each timed query, outside its time.
+
+    Returns
+    -------
+    Latency or None
+        None if ``limit`` is 0.
+    """
+    if limit == 0:
+        return None
+    n_queries = min(limit, len(queries))
+    chosen = np.linspace(0, len(queries) - 1, n_queries).astype(np.int64)
+    for row in chosen[:_WARM_UP]:
+        answer(queries[row])
+    seconds = np.empty(n_queries, dtype=np.float64)
+    for place, row in enumerate(chosen):
+        start = time.perf_counter()
+        answer(queries[row])
+        seconds[place] = time.perf_counter() - start
+        advance(1)
+    p50, p95 = np.percentile(seconds, [50, 95])
+    return Latency(p50_s=float(p50), p95_s=float(p95), n_queries=n_queries)

@@ -1,0 +1,186 @@
+"""An evaluation as plain text, for a terminal, a pipe or a log."""
+
+from __future__ import annotations
+
+import textwrap
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from embedsmith.evaluation._columns import Column, fits, lay_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from embedsmith.evaluation import EvaluationResult, ModelResult
+    from embedsmith.metrics import PairDifference
+
+__all__ = ["evaluation_report"]
+
+
+def evaluation_report(
+    result: EvaluationResult, *, width: int = 100, folder: Path | None = None
+) -> str:
+    """Return the whole result as text: table, notes, differences, verdicts.
+
+    Parameters
+    ----------
+    result : EvaluationResult
+        What to show.
+    width : int, default 100
+        Characters per line. From 60 on nothing needs to be cut; paths are never broken.
+    folder : Path, optional
+        Where the result was written, for the last line.
+
+    Returns
+    -------
+    str
+        No colours, no control characters, no newline at the end.
+    """
+    parts = [
+        _fill(_heading(result), width),
+        result.table(width=width),
+        "\n".join(_fill(note, width, "  ") for note in _notes(result)),
+    ]
+    if result.comparison is not None:
+        parts.append(_differences(result, width))
+    parts.append(
+        "Verdict\n" + "\n".join(_fill(model.statement, width, "  ") for model in result.models)
+    )
+    if folder is not None:
+        parts.append(f"Written to {folder / 'result.json'}, with one TREC run file per model.")
+    return "\n\n".join(parts)
+
+
+def _heading(result: EvaluationResult) -> str:
+    data = result.data
+    return (
+        f"{data.name}, split {data.split}: {data.n_queries:,} queries, "
+        f"{data.n_documents:,} documents, {data.n_judgements:,} judgements"
+    )
+
+
+def _notes(result: EvaluationResult) -> Iterator[str]:
+    settings, models = result.settings, result.models
+    yield (
+        f"[low, high]: {100 * settings.confidence:g} % interval of the mean over queries (BCa "
+        f"bootstrap, seed {settings.seed}). The {settings.depth:,} best documents of each query "
+        "were kept."
+    )
+    yield from _speed_notes(result)
+    for model in models:
+        cut = model.truncation
+        if cut.documents or cut.queries:
+            yield (
+                f"{model.name} reads {cut.max_tokens} tokens: {cut.documents:,} of "
+                f"{cut.n_documents:,} documents and {cut.queries:,} of {cut.n_queries:,} queries "
+                "are longer and were cut."
+            )
+    for model in models:
+        yield from _count_notes(model)
+    # The judgements' own, and so the same for every model.
+    n_no_relevant = models[0].table.n_no_relevant
+    if n_no_relevant:
+        yield (
+            f"{n_no_relevant:,} of {result.data.n_queries:,} queries have no relevant document; "
+            "they score 0."
+        )
+    if result.data.n_unjudged:
+        yield f"{result.data.n_unjudged:,} queries are not judged in this split and were left out."
+    if result.data.n_dropped:
+        yield (
+            f"{result.data.n_dropped:,} judgements of unknown documents were dropped "
+            "(--allow-missing)."
+        )
+
+
+def _speed_notes(result: EvaluationResult) -> Iterator[str]:
+    timed = [model.timing.latency for model in result.models if model.timing.latency]
+    if timed:
+        yield (
+            f"p50, p95: time to embed and search one query alone, {timed[0].n_queries:,} queries "
+            "after a warm-up."
+        )
+    yield (
+        "peak memory: of the whole process, with the libraries that an earlier model had loaded."
+    )
+    dates = sorted(
+        {_moment(when) for model in result.models for when in model.timing.earlier.values()}
+    )
+    if dates:
+        yield (
+            f"*: measured on {', '.join(dates)}, when these texts were embedded; this run took "
+            "their embeddings from the cache."
+        )
+
+
+def _moment(stamp: str) -> str:
+    return f"{datetime.fromisoformat(stamp).astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
+
+
+def _count_notes(model: ModelResult) -> Iterator[str]:
+    table = model.table
+    if model.n_empty:
+        yield (
+            f"{model.name}: {model.n_empty:,} of {table.n_queries:,} queries found nothing; "
+            "they score 0."
+        )
+    if table.tie_share:
+        yield (
+            f"{model.name}: {100 * table.tie_share:.1f} % of the relevant documents that were "
+            "found share their score with another; ties rank by document id, descending, as in "
+            "trec_eval."
+        )
+
+
+def _differences(result: EvaluationResult, width: int) -> str:
+    comparison = result.comparison
+    if comparison is None:
+        return ""
+    blocks = [
+        _fill(
+            "Paired differences over the same queries; p by a paired randomisation test, then "
+            "corrected after Holm for all pairs of models.",
+            width,
+        )
+    ]
+    names = comparison.names
+    for first, a in enumerate(names):
+        for b in names[first + 1 :]:
+            pairs = [pair for pair in comparison.pairs if (pair.a, pair.b) == (a, b)]
+            blocks.append(_fill(f"{b} against {a}", width) + "\n" + _pair_table(pairs, width))
+    return "\n\n".join(blocks)
+
+
+def _pair_table(pairs: Sequence[PairDifference], width: int) -> str:
+    names = Column("measure", tuple(pair.measure for pair in pairs), "left")
+    intervals = [f"[{pair.ci[0]:+.3f}, {pair.ci[1]:+.3f}]" for pair in pairs]
+    tests = [
+        Column("p", tuple(_p(pair.p) for pair in pairs)),
+        Column("p (Holm)", tuple(_p(pair.p_corrected) for pair in pairs)),
+        Column("won/tied/lost", tuple(f"{pair.wins}/{pair.ties}/{pair.losses}" for pair in pairs)),
+        Column("verdict", tuple(pair.verdict for pair in pairs), "left"),
+    ]
+
+    def columns(separator: str) -> list[Column]:
+        cells = (
+            f"{pair.difference:+.4f}{separator}{interval}"
+            for pair, interval in zip(pairs, intervals, strict=True)
+        )
+        return [Column("difference", tuple(cells)), *tests]
+
+    beside = columns(" ")
+    # Below each other, both fit a line of 80.
+    chosen = beside if fits(names, beside, width=width) else columns("\n")
+    return lay_out(names, [chosen], width=width)
+
+
+def _p(value: float) -> str:
+    return f"{value:.4f}" if round(value, 4) > 0 else "<0.0001"
+
+
+def _fill(text: str, width: int, indent: str = "") -> str:
+    # A name or a path that is broken cannot be copied.
+    return textwrap.fill(
+        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )

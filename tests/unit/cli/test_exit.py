@@ -1,0 +1,60 @@
+import pytest
+
+from embedsmith import exceptions
+from embedsmith.cli._exit import EXIT_CODES_HELP, ExitCode, exit_code_of, guarded
+
+TEXT = "the file is empty. Write something into it."
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("MeasureError", 2),
+        ("ModelError", 2),
+        ("UnsafeModelError", 2),
+        ("ShapeError", 2),
+        ("DataError", 3),
+        ("ParseError", 3),
+        ("NonFiniteError", 3),
+        ("DeviceError", 4),
+        ("MissingDependencyError", 4),
+        ("OutputError", 4),
+        ("CacheError", 4),
+    ],
+)
+def test_each_error_has_the_exit_code_of_its_kind(name, code):
+    assert exit_code_of(getattr(exceptions, name)("x")) == code
+
+
+def test_the_help_lists_every_exit_code():
+    for code in ExitCode:
+        assert f"\n  {int(code)} " in EXIT_CODES_HELP
+
+
+def test_an_error_prints_one_block_and_no_traceback(capsys):
+    with pytest.raises(SystemExit) as end, guarded():
+        raise exceptions.DataError(TEXT)
+    assert end.value.code == 3
+    captured = capsys.readouterr()
+    assert captured.err == f"error: {TEXT}\n"
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize("value", ["1", "true"])
+def test_debug_shows_the_traceback(capsys, monkeypatch, value):
+    monkeypatch.setenv("EMBEDSMITH_DEBUG", value)
+    with pytest.raises(SystemExit), guarded():
+        raise exceptions.DataError("x")
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_interruption_says_what_is_kept(capsys):
+    with pytest.raises(SystemExit) as end, guarded(kept="All is kept in D."):
+        raise KeyboardInterrupt
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "\ninterrupted. All is kept in D.\n"
+
+
+def test_an_error_that_is_a_bug_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError), guarded():
+        1 / 0  # noqa: B018

@@ -1,0 +1,38 @@
+import pytest
+
+from embedsmith.evaluation._labels import file_stems, label_specs
+from embedsmith.exceptions import ModelError
+
+
+def test_labels_are_the_last_part_where_that_is_enough():
+    assert label_specs(["st:models/a", "st:b/", "bm25"]) == ("a", "b", "bm25")
+
+
+def test_labels_take_as_many_parts_as_tell_the_models_apart():
+    assert label_specs(["st:x/y/m", "st:z/y/m"]) == ("x/y/m", "z/y/m")
+
+
+def test_labels_of_one_place_read_by_two_backends_keep_the_backend():
+    assert label_specs(["st:m", "onnx:m"]) == ("st:m", "onnx:m")
+
+
+def test_a_model_given_twice_is_refused_by_name():
+    with pytest.raises(ModelError, match=r"'st:m' is given 2 times.*Name it once"):
+        label_specs(["st:m", "bm25", "st:m"])
+
+
+def test_no_model_is_refused_with_an_example():
+    with pytest.raises(ModelError, match="--model st:"):
+        label_specs([])
+
+
+@pytest.mark.parametrize("name", ["../../etc/x", "a b", "ü", "..", "", "st:C:\\m"])
+def test_file_stems_cannot_leave_their_folder(name):
+    (stem,) = file_stems([name])
+    assert stem
+    assert not stem.startswith(".")
+    assert not set(stem) & set("/\\: ")
+
+
+def test_file_stems_differ_where_a_file_system_ignores_case():
+    assert file_stems(["M", "m", "m"]) == ("M", "m-2", "m-3")

@@ -1,0 +1,40 @@
+from embedsmith.evaluation._settings import Settings
+
+PLAIN = Settings("d", "test", ("st:m", "bm25"), ("nDCG@10", "R@10"), 100)
+
+
+def test_the_command_names_what_differs_from_the_defaults_only():
+    assert " ".join(PLAIN.command()) == (
+        "embedsmith eval --data d --split test --model st:m --model bm25 "
+        "--measures nDCG@10,R@10 --depth 100"
+    )
+
+
+def test_the_command_carries_every_setting_that_can_change_a_number():
+    settings = Settings(
+        data="d",
+        split="dev",
+        models=("st:m",),
+        measures=("AP",),
+        depth=1000,
+        device="cuda",
+        batch_size=8,
+        max_tokens=64,
+        query_prompt="q: ",
+        document_prompt="d: ",
+        trust_remote_code=True,
+        allow_missing=True,
+        seed=7,
+        confidence=0.9,
+        fine_tune_below=0.5,
+        keep_above=0.6,
+    )
+    words = settings.command()
+    for name in vars(settings):
+        if name not in {"models", "data"}:
+            assert f"--{name.replace('_', '-')}" in words
+    assert words[words.index("--query-prompt") + 1] == "q: "
+
+
+def test_settings_survive_the_trip_through_json():
+    assert Settings.from_dict(PLAIN.to_dict()) == PLAIN
