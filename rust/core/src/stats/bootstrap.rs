@@ -122,27 +122,22 @@ fn interval(values: &[f64], means: &mut [f64], confidence: f64) -> Interval {
     Interval { low: percentile(means, low), high: percentile(means, high), method }
 }
 
-/// The interval of each column's mean; the columns are of one length, at least 1, and every
-/// resample draws the same queries of all of them.
-///
-/// # Errors
-/// [`Error::Stopped`] if `control` says so; else as [`threads::resolve`] and [`threads::pool`].
-pub fn intervals(columns: &[&[f64]], plan: Plan, control: &Control) -> Result<Vec<Interval>> {
-    let Some(n) = columns.first().map(|values| values.len()) else { return Ok(Vec::new()) };
+/// The means of all resamples: a row per resample, a column per column.
+fn resampled_means(columns: &[&[f64]], plan: Plan, control: &Control) -> Result<Vec<f64>> {
+    let (n, width) = (columns[0].len(), columns.len());
     let pool = threads::pool(threads::resolve(plan.threads)?)?;
-    let width = columns.len();
     let mut means = vec![0.0; width * plan.n_resamples];
-    let per_block = (DRAWS_PER_BLOCK / (n * width)).max(1) * width;
-    for (block, part) in means.chunks_mut(per_block).enumerate() {
+    let per_block = (DRAWS_PER_BLOCK / (n * width)).max(1);
+    for (block, part) in means.chunks_mut(per_block * width).enumerate() {
         if control.is_stopped() {
             return Err(Error::Stopped);
         }
-        let first = block * per_block / width;
         pool.install(|| {
             part.par_chunks_mut(width).enumerate().for_each_init(
                 || [0; CHUNK],
                 |indices, (i, sums)| {
-                    let stream = Stream::new(plan.seed, Purpose::Resample, (first + i) as u64);
+                    let resample = block * per_block + i;
+                    let stream = Stream::new(plan.seed, Purpose::Resample, resample as u64);
                     resampled_sums(columns, stream, indices, sums);
                     for sum in sums {
                         *sum /= n as f64;
@@ -151,12 +146,25 @@ pub fn intervals(columns: &[&[f64]], plan: Plan, control: &Control) -> Result<Ve
             );
         });
     }
+    Ok(means)
+}
+
+/// The interval of each column's mean; the columns are of one length, at least 1, and every
+/// resample draws the same queries of all of them.
+///
+/// # Errors
+/// [`Error::Stopped`] if `control` says so; else as [`threads::resolve`] and [`threads::pool`].
+pub fn intervals(columns: &[&[f64]], plan: Plan, control: &Control) -> Result<Vec<Interval>> {
+    if columns.is_empty() {
+        return Ok(Vec::new());
+    }
+    let means = resampled_means(columns, plan, control)?;
     let mut column = vec![0.0; plan.n_resamples];
     Ok(columns
         .iter()
         .enumerate()
         .map(|(i, values)| {
-            for (target, row) in column.iter_mut().zip(means.chunks_exact(width)) {
+            for (target, row) in column.iter_mut().zip(means.chunks_exact(columns.len())) {
                 *target = row[i];
             }
             interval(values, &mut column, plan.confidence)
@@ -247,6 +255,17 @@ mod tests {
         let z = normal::quantile(0.975);
         assert!((found.low - normal::cdf(2.0 * bias - z)).abs() < 1e-12, "{found:?}");
         assert!((found.high - normal::cdf(2.0 * bias + z)).abs() < 1e-12, "{found:?}");
+    }
+
+    #[test]
+    fn no_two_resamples_draw_the_same_queries_also_across_blocks() {
+        let values: Vec<f64> = (0..6000).map(|i| f64::from(i).sqrt()).collect();
+        // 24 million draws: more than one block.
+        assert!(values.len() * PLAN.n_resamples > DRAWS_PER_BLOCK);
+        let mut means = resampled_means(&[&values], PLAN, &Control::default()).expect("runs");
+        means.sort_unstable_by(f64::total_cmp);
+        means.dedup();
+        assert_eq!(means.len(), PLAN.n_resamples);
     }
 
     #[test]
