@@ -2,7 +2,7 @@
 //!
 //! Bias-corrected and accelerated (`BCa`): Efron, "Better bootstrap confidence intervals",
 //! Journal of the American Statistical Association 82(397), 1987. The acceleration is the
-//! jackknife's, which for a mean is the sum of cubed deviations over 6 times the 3/2th power of
+//! jackknife's, which for a mean is the sum of cubed deviations over 6 times the power 3/2 of
 //! the sum of squared ones.
 
 use rayon::prelude::*;
