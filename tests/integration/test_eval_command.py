@@ -172,6 +172,7 @@ def test_repeating_a_command_replaces_its_own_result_only(embedsmith, tmp_path):
     embedsmith(*other, "--force")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "fake_32.run",
+        "qrels.txt",
         "result.json",
     ]
 
@@ -275,10 +276,36 @@ def test_a_result_read_back_says_the_same(embedsmith, tmp_path):
     assert again.read_bytes() == (tmp_path / "out" / "result.json").read_bytes()
 
 
-def test_a_user_can_check_the_judgements_that_were_used(embedsmith, tmp_path):
+def test_another_tool_measures_the_same_from_the_written_files(embedsmith, tmp_path):
+    ir_measures = pytest.importorskip("ir_measures", reason="ir_measures is not installed")
     embedsmith("eval", *SAMPLE, *MODELS, "--out", "out")
+    qrels = list(ir_measures.read_trec_qrels(str(tmp_path / "out" / "qrels.txt")))
+    for model in EvaluationResult.load(tmp_path / "out").models:
+        run_file = tmp_path / "out" / f"{model.name.replace(':', '_')}.run"
+        run = list(ir_measures.read_trec_run(str(run_file)))
+        # Not RR@10: for that one ir_measures asks a library with another order among ties.
+        for name in ("nDCG@10", "R@10"):
+            measure = ir_measures.parse_measure(name)
+            theirs = ir_measures.calc_aggregate([measure], qrels, run)[measure]
+            assert theirs == pytest.approx(model.table.mean[name], abs=1e-9)
+
+
+def test_the_result_carries_the_judgements_and_the_identity_of_the_data(embedsmith, tmp_path):
+    embedsmith("eval", *SAMPLE, "--model", "bm25", "--out", "out")
     content = json.loads((tmp_path / "out" / "result.json").read_text())
     data = load_dataset("sample:bank")
     assert content["data"]["hash"] == data.hash
-    assert isinstance(data.qrels, Qrels)
-    assert content["data"]["n_judgements"] == data.qrels.n_pairs
+    assert content["qrels"] == {query: data.qrels[query] for query in data.qrels}
+    assert Qrels.read(tmp_path / "out" / "qrels.txt") == data.qrels
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+    words = " ".join([sys.executable, "-m", "embedsmith", "eval", *SAMPLE, *MODELS, "-q"])
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{words} --cache {tmp_path} | head -n 1"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("bank, split test")

@@ -32,9 +32,13 @@ EVAL_EPILOG = (
 Example:
   embedsmith eval --data sample:bank --model st:all-MiniLM-L6-v2 --model bm25 --out results/
 
-The table goes to stdout, progress to stderr. --out gets result.json (everything, per query) and
-one TREC run file per model. Repeating the command replaces its own result and embeds nothing
-again; another result in the same folder is refused unless --force is given.
+The table goes to stdout, progress to stderr. --out gets result.json (everything, per query),
+qrels.txt and one TREC run file per model. Repeating the command replaces its own result and
+embeds nothing again; another result in the same folder is refused unless --force is given.
+
+\b
+Measure again with another tool:
+  ir_measures results/qrels.txt results/bm25.run nDCG@10 R@10
 
 \b
 """
@@ -74,7 +78,7 @@ def eval_command(
     ] = ",".join(DEFAULT_MEASURES),
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder for result.json and runs. Default: write none."),
+        typer.Option(metavar="DIR", help="Folder for result.json, qrels.txt, runs. Default: none."),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace another evaluation in --out.")

@@ -36,6 +36,7 @@ class ExitCode(enum.IntEnum):
     USAGE = 2
     DATA = 3
     ENVIRONMENT = 4
+    BUG = 70
     INTERRUPTED = 130
 
 
@@ -46,6 +47,7 @@ Exit codes:
   2    usage: an option, a measure, or a model that does not exist
   3    data: a file or a data set that cannot be used
   4    environment: a missing package or device, a place that cannot be written
+  70   a bug in embedsmith; the traceback is for its report
   130  interrupted
 """
 
@@ -86,7 +88,8 @@ def print_error(message: str) -> None:
 def guarded(*, debug: bool = False, kept: str = "") -> Iterator[None]:
     """Turn an error of the block into one printed message and the exit code of its class.
 
-    An error that embedsmith did not foresee is a bug and keeps its traceback.
+    An error that embedsmith did not foresee is a bug: it keeps its traceback, and a code of its
+    own, since Python's would read as a failed gate.
 
     Parameters
     ----------
@@ -111,3 +114,14 @@ def guarded(*, debug: bool = False, kept: str = "") -> Iterator[None]:
     except KeyboardInterrupt:
         sys.stderr.write(f"\ninterrupted. {kept}".rstrip() + "\n")
         raise SystemExit(int(ExitCode.INTERRUPTED)) from None
+    except BrokenPipeError:
+        # Who reads our output has seen enough: "| head" is no error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(int(ExitCode.OK)) from None
+    except Exception:  # noqa: BLE001 - nothing is carried on: it ends here, and says so
+        traceback.print_exc()
+        print_error(
+            "this is a bug in embedsmith, not in what you typed. "
+            "Report it with the lines above and the command."
+        )
+        raise SystemExit(int(ExitCode.BUG)) from None

@@ -68,23 +68,29 @@ class LineProgress:
         self._name = ""
         self._total = 0
         self._done = 0
-        self._start = 0.0
         self._spoken = 0.0
+        self._since: tuple[float, int] | None = None
 
     def begin(self, model: str, stage: str, total: int) -> None:
         """Print that the stage starts."""
         self._name, self._total, self._done = f"{model}: {stage}", total, 0
-        self._start = self._spoken = time.monotonic()
-        self.note(f"{self._name}, {total:,}")
+        self._since = None
+        self._spoken = time.monotonic()
+        self.note(f"{self._name}, {self._total:,}")
 
     def advance(self, count: int) -> None:
         """Print how far it is, at most every ten seconds."""
         self._done += count
         now = time.monotonic()
-        if now - self._spoken < _LINE_EVERY_S or not 0 < self._done < self._total:
+        if self._since is None:
+            # Until here a model was loaded, or texts were found in the cache: neither is a rate.
+            self._since = (now, self._done)
+            return
+        start, before = self._since
+        if now - self._spoken < _LINE_EVERY_S or self._done == self._total:
             return
         self._spoken = now
-        left_s = (now - self._start) / self._done * (self._total - self._done)
+        left_s = (now - start) / (self._done - before) * (self._total - self._done)
         minutes, seconds = divmod(round(left_s), 60)
         self.note(
             f"{self._name}, {self._done:,} of {self._total:,}, about {minutes}:{seconds:02} left"

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from embedsmith._core import thread_count
 from embedsmith.backends import DEFAULT_BATCH_SIZE, load_encoder
 from embedsmith.datasets import Dataset, Run, load_dataset
 from embedsmith.evaluation._definitions import define
@@ -207,6 +208,7 @@ def evaluate(
     return EvaluationResult(
         data=_summary(data),
         settings=settings,
+        qrels=data.qrels,
         models=tuple(models),
         comparison=comparison,
         definitions={str(measure): define(measure) for measure in parsed},
@@ -215,7 +217,7 @@ def evaluate(
         timing={
             "started": started.isoformat(timespec="seconds"),
             "seconds": time.perf_counter() - start,
-            "threads": threads,
+            "threads": thread_count(threads),
         },
     )
 

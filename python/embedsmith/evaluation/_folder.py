@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 
     from embedsmith._typing import Json
 
-__all__ = ["RESULT_FILE", "SCHEMA", "ResultFolder", "check_writable", "read_result"]
+__all__ = ["QRELS_FILE", "RESULT_FILE", "SCHEMA", "ResultFolder", "check_writable", "read_result"]
 
 RESULT_FILE = "result.json"
+QRELS_FILE = "qrels.txt"
 SCHEMA = "embedsmith.result/1"
 _SHOWN = 3
 
 
 class ResultFolder:
-    """A folder with ``result.json`` and one TREC run file per model.
+    """A folder with ``result.json``, the judgements, and one TREC run file per model.
 
     Repeating an evaluation of the same data with the same models replaces its files. Anything
     else that is found there is refused, unless ``force`` is set.

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedsmith._files import atomic_writer
+from embedsmith.datasets import Qrels
 from embedsmith.evaluation._folder import (
+    QRELS_FILE,
     RESULT_FILE,
     SCHEMA,
     ResultFolder,
@@ -69,6 +71,8 @@ class EvaluationResult:
         The data set.
     settings : Settings
         What was asked; ``settings.command()`` asks it again.
+    qrels : Qrels
+        The judgements.
     models : tuple of ModelResult
         In the order given.
     comparison : RunComparison or None
@@ -83,6 +87,7 @@ class EvaluationResult:
 
     data: DataSummary
     settings: Settings
+    qrels: Qrels
     models: tuple[ModelResult, ...]
     comparison: RunComparison | None
     definitions: Mapping[str, str]
@@ -155,6 +160,7 @@ class EvaluationResult:
                 model.to_dict(run_file=f"{stem}.run")
                 for model, stem in zip(self.models, stems, strict=True)
             ],
+            "qrels": {query: self.qrels[query] for query in self.qrels},
             "settings": self.settings.to_dict(),
             "timing": {
                 **self.timing,
@@ -182,6 +188,7 @@ class EvaluationResult:
         return cls(
             data=DataSummary(**value["data"]),
             settings=Settings.from_dict(value["settings"]),
+            qrels=Qrels(value["qrels"]),
             models=tuple(
                 ModelResult.from_dict(model, ModelTiming.from_dict(timings[model["name"]]))
                 for model in value["models"]
@@ -196,10 +203,12 @@ class EvaluationResult:
         )
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
-        """Write ``result.json`` and one TREC run file per model.
+        """Write ``result.json``, ``qrels.txt``, and one TREC run file per model.
 
-        Every file appears whole or not at all, ``result.json`` last: it holds the SHA-256 of the
-        others. Apart from its ``timing`` block, equal results give equal bytes.
+        The judgements and the runs are what trec_eval and ir_measures read, so that anybody can
+        measure again: ``ir_measures qrels.txt MODEL.run nDCG@10``. Every file appears whole or
+        not at all, ``result.json`` last: it holds the SHA-256 of the runs. Apart from its
+        ``timing`` block, equal results give equal bytes.
 
         Parameters
         ----------
@@ -229,6 +238,7 @@ class EvaluationResult:
             run_file = place.path / entry["run_file"]
             model.run.write(run_file, tag=run_file.stem)
             entry["run_sha256"] = hashlib.sha256(run_file.read_bytes()).hexdigest()
+        self.qrels.write(place.path / QRELS_FILE)
         place.remove_stale(keep=[entry["run_file"] for entry in content["models"]])
         result = place.path / RESULT_FILE
         with atomic_writer(result) as file:

@@ -55,6 +55,8 @@ def test_an_interruption_says_what_is_kept(capsys):
     assert capsys.readouterr().err == "\ninterrupted. All is kept in D.\n"
 
 
-def test_an_error_that_is_a_bug_keeps_its_traceback():
-    with pytest.raises(ZeroDivisionError), guarded():
+def test_an_error_that_is_a_bug_keeps_its_traceback_and_is_no_failed_gate(capsys):
+    with pytest.raises(SystemExit) as end, guarded():
         1 / 0  # noqa: B018
+    assert end.value.code == 70
+    assert "ZeroDivisionError" in capsys.readouterr().err

@@ -10,13 +10,17 @@ def test_lines_tell_how_far_and_how_long(capsys, monkeypatch):
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     progress = LineProgress()
     progress.begin("m", "embedding documents", 1000)
-    for _ in range(4):
-        now[0] += 4
+    # Half a minute of loading and 500 texts of the cache tell nothing about the rest.
+    now[0] += 30
+    progress.advance(500)
+    for _ in range(3):
+        now[0] += 6
         progress.advance(100)
     progress.end()
     assert capsys.readouterr().err.splitlines() == [
         "m: embedding documents, 1,000",
-        "m: embedding documents, 300 of 1,000, about 0:28 left",
+        "m: embedding documents, 600 of 1,000, about 0:24 left",
+        "m: embedding documents, 800 of 1,000, about 0:12 left",
     ]
 
 
