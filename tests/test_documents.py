@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import embedsmith
+from embedsmith.cli._exit import ExitCode
 from tests.test_layers import LAYERS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,6 +60,17 @@ def test_the_first_command_of_the_readme_is_what_make_demo_runs() -> None:
     (recipe,) = re.findall(r"\$\(VENV\)/(embedsmith eval (?:[^\n]*\\\n)*[^\n]*)", text("Makefile"))
     (first, *_) = re.findall(r"```\n(embedsmith eval .*?)```", text("README.md"), re.DOTALL)
     assert words(first) == words(recipe)
+
+
+def test_public_names_in_the_readme_exist() -> None:
+    named = set(re.findall(r"\bes\.(\w+)", text("README.md")))
+    assert named
+    assert named <= set(embedsmith.__all__)
+
+
+def test_exit_codes_of_the_readme_are_those_of_the_command() -> None:
+    table = re.findall(r"^\| (\d+) \| ", text("README.md"), re.MULTILINE)
+    assert [int(code) for code in table] == sorted(ExitCode)
 
 
 def test_layers_of_the_contributing_guide_are_those_of_the_guard() -> None:

@@ -106,7 +106,15 @@ def documented_names(section: str) -> list[str]:
 
 def argument_names(value: Any) -> list[str]:
     """Return the arguments of a callable in the order of its signature."""
+    if inspect.isclass(value) and value.__init__ is _replaced_init(value):
+        return []
     return [name for name in inspect.signature(value).parameters if name not in {"self", "cls"}]
+
+
+def _replaced_init(value: type) -> object:
+    """Return the constructor that a Protocol among the bases lends to a class without its own."""
+    protocols = [base for base in value.__mro__ if getattr(base, "_is_protocol", False)]
+    return next((vars(base)["__init__"] for base in protocols if "__init__" in vars(base)), None)
 
 
 @pytest.mark.parametrize("name", embedsmith.__all__)
