@@ -48,7 +48,8 @@ def evaluation_report(
         "Verdict\n" + "\n".join(_fill(model.statement, width, "  ") for model in result.models)
     )
     if folder is not None:
-        parts.append(f"Written to {folder}: result.json, qrels.txt, and one TREC run file per model.")
+        files = "result.json, qrels.txt, and one TREC run file per model"
+        parts.append(f"Written to {folder}: {files}.")
     return "\n\n".join(parts)
 
 
