@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import numpy as np
@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 import embedsmith as es
 from embedsmith._core import available_isas
 
-METRICS = ("cosine", "dot", "l2")
+if TYPE_CHECKING:
+    from embedsmith._typing import Metric
+
+METRICS: tuple[Metric, ...] = ("cosine", "dot", "l2")
 # Around every vector width, and the widths of real models.
 DIMS = (1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 384, 768, 1025)
 TRICKY = np.array([0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 1e-45, -1e-38, 1e-20, 1e19, -3e38, 1.0000001])
@@ -134,7 +137,7 @@ def test_a_shorter_list_is_a_prefix_and_queries_do_not_see_each_other(
 @pytest.mark.parametrize("isa", available_isas())
 @pytest.mark.parametrize("metric", METRICS)
 def test_many_blocks_and_threads_give_the_definition(
-    isa: str, metric: str, monkeypatch: pytest.MonkeyPatch
+    isa: str, metric: Metric, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Larger than one block, a tenth of it duplicated, sorted so that every row beats the last."""
     monkeypatch.setenv("EMBEDSMITH_ISA", isa)

@@ -77,6 +77,7 @@ fn topk<'py>(
         allowed: allowed.as_ref().map(|allowed| contiguous("where", allowed)).transpose()?,
         kernels: Kernels::from_environment().map_err(|error| to_py(&error))?,
         threads: threads::resolve(threads).map_err(|error| to_py(&error))?,
+        pass: None,
     };
     let count = queries.len();
     let hits = interrupt::run(py, search.work() >= LONG_WORK, |control| search.run(control))?;

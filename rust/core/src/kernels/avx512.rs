@@ -3,12 +3,16 @@
 #![allow(clippy::needless_range_loop, reason = "indices keep the accumulators in registers")]
 
 use std::arch::x86_64::{
-    __m512, __m512d, _CMP_NLT_UQ, _mm256_loadu_ps, _mm512_add_pd, _mm512_cmp_ps_mask,
-    _mm512_cvtps_pd, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_maskz_loadu_ps,
-    _mm512_mul_pd, _mm512_reduce_add_ps, _mm512_set1_ps, _mm512_setzero_pd, _mm512_setzero_ps,
-    _mm512_storeu_pd, _mm512_storeu_ps, _mm512_sub_pd,
+    __m512, __m512d, _CMP_NLT_UQ, _mm256_loadu_ps, _mm256_storeu_si256, _mm512_add_epi32,
+    _mm512_add_pd, _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cmp_ps_mask,
+    _mm512_cvtepi32_epi16, _mm512_cvtps_pd, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_loadu_ps,
+    _mm512_maskz_loadu_ps, _mm512_mul_pd, _mm512_mul_ps, _mm512_reduce_add_ps, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_setzero_pd, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_srli_epi32,
+    _mm512_storeu_pd, _mm512_storeu_ps, _mm512_sub_pd, _mm512_sub_ps,
 };
 
+use super::bf16::{Line, SIDE, STEP};
+use super::bf16_tiles::{Bf16Tile, Products};
 use super::scalar::{is_hit, tree};
 use super::{LANES, MAX_TILE_KEYS, MAX_TILE_ROWS, Tile};
 
@@ -150,4 +154,55 @@ pub(super) unsafe fn tile_one<const R: usize>(
         hits[r] = u64::from(is_hit(keys[r], tile.floor[0]));
     }
     hits
+}
+
+/// Per row the lanes whose key is not below their floor.
+#[target_feature(enable = "avx512f")]
+pub(super) fn sift(tile: &Bf16Tile, products: &Products) -> [u32; SIDE] {
+    let load = |values: &[f32], half: usize| {
+        let half: &[f32; WIDTH] = &values.as_chunks().0[half];
+        // SAFETY: `half` is 16 readable floats; the load needs no alignment.
+        unsafe { _mm512_loadu_ps(half.as_ptr()) }
+    };
+    let floors = [load(tile.floor, 0), load(tile.floor, 1)];
+    let mut hits = [0; SIDE];
+    for (row, (&scale, &shift)) in tile.scale.iter().zip(tile.shift).enumerate() {
+        let (scale, shift) = (_mm512_set1_ps(scale), _mm512_set1_ps(shift));
+        for half in 0..2 {
+            let key = _mm512_fmadd_ps(load(&products.0, row * 2 + half), scale, shift);
+            let mask = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(key, floors[half]);
+            hits[row] |= u32::from(mask) << (half * WIDTH);
+        }
+    }
+    hits
+}
+
+/// See [`super::Kernels::encode_bf16`].
+#[target_feature(enable = "avx512f")]
+pub(super) fn encode_bf16(x: &[f32], factor: f32, lines: &mut [Line], stride: usize) -> f64 {
+    let factor = _mm512_set1_ps(factor);
+    let mut lost = _mm512_setzero_ps();
+    for step in 0..x.len().div_ceil(STEP).max(1) {
+        let line = &mut lines[step * stride];
+        for half in 0..2 {
+            let start = step * STEP + half * WIDTH;
+            let left = x.len().saturating_sub(start);
+            let mask = if left >= WIDTH { u16::MAX } else { (1 << left) - 1 };
+            // SAFETY: the mask keeps the load inside `x`; `wrapping_add` allows a start beyond it.
+            let value = unsafe { _mm512_maskz_loadu_ps(mask, x.as_ptr().wrapping_add(start)) };
+            let value = _mm512_mul_ps(value, factor);
+            let bits = _mm512_castps_si512(value);
+            // To nearest, ties to even: add half a unit, less one where the code is even.
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            let up = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF));
+            let code = _mm512_srli_epi32::<16>(_mm512_add_epi32(bits, up));
+            let rounded = _mm512_castsi512_ps(_mm512_slli_epi32::<16>(code));
+            let rest = _mm512_sub_ps(value, rounded);
+            lost = _mm512_fmadd_ps(rest, rest, lost);
+            let target = line.0[half * WIDTH..].as_mut_ptr();
+            // SAFETY: `target` starts one of the line's two halves of 16 codes.
+            unsafe { _mm256_storeu_si256(target.cast(), _mm512_cvtepi32_epi16(code)) };
+        }
+    }
+    f64::from(_mm512_reduce_add_ps(lost))
 }

@@ -8,10 +8,13 @@
 //! * **tiles** give `f32` keys, fast, within a rounding bound that `topk::certificate` proves. Their
 //!   bits differ between instruction sets; nothing that leaves the crate depends on them.
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+pub mod bf16;
 pub mod scalar;
 
 use crate::error::{Error, Result};
@@ -37,10 +40,12 @@ pub enum Isa {
     Avx2,
     /// AVX-512 Foundation.
     Avx512,
+    /// The same, and AMX tiles of bfloat16 where that pays.
+    Amx,
 }
 
 impl Isa {
-    const ALL: [Self; 3] = [Self::Scalar, Self::Avx2, Self::Avx512];
+    const ALL: [Self; 4] = [Self::Scalar, Self::Avx2, Self::Avx512, Self::Amx];
 
     /// The name used in `EMBEDSMITH_ISA`.
     #[must_use]
@@ -49,6 +54,7 @@ impl Isa {
             Self::Scalar => "scalar",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Amx => "amx",
         }
     }
 
@@ -59,7 +65,9 @@ impl Isa {
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => is_x86_feature_detected!("avx512f"),
-            #[cfg(not(target_arch = "x86_64"))]
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Self::Amx => Self::Avx512.is_available() && amx::is_available(),
+            #[allow(unreachable_patterns, reason = "which arms stand above depends on the target")]
             _ => false,
         }
     }
@@ -152,9 +160,9 @@ impl Kernels {
     pub fn shape(self, queries: usize) -> Shape {
         let (lanes, rows) = match (self.isa, queries) {
             (_, 0..=3) => (1, 4),
-            (Isa::Avx512, 4..=16) => (16, 12),
-            (Isa::Avx512, 17..=32) => (32, 12),
-            (Isa::Avx512, _) => (64, 6),
+            (Isa::Avx512 | Isa::Amx, 4..=16) => (16, 12),
+            (Isa::Avx512 | Isa::Amx, 17..=32) => (32, 12),
+            (Isa::Avx512 | Isa::Amx, _) => (64, 6),
             (Isa::Avx2, _) => (16, 6),
             (Isa::Scalar, _) => (16, 4),
         };
@@ -172,9 +180,9 @@ impl Kernels {
             Isa::Avx2 => unsafe { avx2::dot(q, x) },
             // SAFETY: a `Kernels` of this kind exists only where `is_available` saw AVX-512F.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => unsafe { avx512::dot(q, x) },
+            Isa::Avx512 | Isa::Amx => unsafe { avx512::dot(q, x) },
             #[cfg(not(target_arch = "x86_64"))]
-            Isa::Avx2 | Isa::Avx512 => unreachable!("no constructor makes these here"),
+            Isa::Avx2 | Isa::Avx512 | Isa::Amx => unreachable!("no constructor makes these here"),
         }
     }
 
@@ -189,9 +197,9 @@ impl Kernels {
             Isa::Avx2 => unsafe { avx2::squared_distance(q, x) },
             // SAFETY: a `Kernels` of this kind exists only where `is_available` saw AVX-512F.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => unsafe { avx512::squared_distance(q, x) },
+            Isa::Avx512 | Isa::Amx => unsafe { avx512::squared_distance(q, x) },
             #[cfg(not(target_arch = "x86_64"))]
-            Isa::Avx2 | Isa::Avx512 => unreachable!("no constructor makes these here"),
+            Isa::Avx2 | Isa::Avx512 | Isa::Amx => unreachable!("no constructor makes these here"),
         }
     }
 
@@ -236,20 +244,23 @@ impl Kernels {
             (Isa::Avx2, 16, 6) => unsafe { avx2::tile::<6, 2>(tile, keys) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx512, 1, 4) => unsafe { avx512::tile_one::<4>(tile, keys) },
+            (Isa::Avx512 | Isa::Amx, 1, 4) => unsafe { avx512::tile_one::<4>(tile, keys) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx512, 16, 12) => unsafe { avx512::tile::<12, 1>(tile, keys) },
+            (Isa::Avx512 | Isa::Amx, 16, 12) => unsafe { avx512::tile::<12, 1>(tile, keys) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx512, 32, 12) => unsafe { avx512::tile::<12, 2>(tile, keys) },
+            (Isa::Avx512 | Isa::Amx, 32, 12) => unsafe { avx512::tile::<12, 2>(tile, keys) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx512, 64, 6) => unsafe { avx512::tile::<6, 4>(tile, keys) },
+            (Isa::Avx512 | Isa::Amx, 64, 6) => unsafe { avx512::tile::<6, 4>(tile, keys) },
             _ => unreachable!("{:?} has no tile of {shape:?}", self.isa),
         }
     }
 }
+
+mod bf16_tiles;
+pub use bf16_tiles::{Bf16Tile, Bf16Tiles};
 
 #[cfg(test)]
 mod tests;

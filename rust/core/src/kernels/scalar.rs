@@ -3,6 +3,8 @@
 //! The canonical functions read like the formula. The tile is what portable targets run; it is
 //! written so that the compiler's own vectoriser finds its lanes.
 
+use super::bf16::{GROUP, Line, SIDE, STEP, panel_place, round, widen};
+use super::bf16_tiles::{Bf16Tile, Products};
 use super::{LANES, MAX_TILE_KEYS, MAX_TILE_ROWS, Tile};
 
 /// Adds the lanes of a canonical sum in its fixed order: halves onto halves.
@@ -66,6 +68,52 @@ pub(super) fn tile<const R: usize, const L: usize>(
         }
     }
     hits
+}
+
+/// All products of two groups of rows and a panel.
+pub(super) fn multiply_bf16(rows: &[Line], panel: &[Line], products: &mut Products) {
+    let steps = panel.len() / (2 * GROUP);
+    for row in 0..SIDE {
+        for lane in 0..SIDE {
+            let mut sum = 0.0;
+            for d in 0..steps * STEP {
+                let line = (row / GROUP * steps + d / STEP) * GROUP + row % GROUP;
+                let (panel_line, place) = panel_place(d, lane);
+                sum += widen(rows[line].0[d % STEP]) * widen(panel[panel_line].0[place]);
+            }
+            products.0[row * SIDE + lane] = sum;
+        }
+    }
+}
+
+/// Per row the lanes whose key is not below their floor.
+pub(super) fn sift(tile: &Bf16Tile, products: &Products) -> [u32; SIDE] {
+    let mut hits = [0; SIDE];
+    for (row, (scale, shift)) in tile.scale.iter().zip(tile.shift).enumerate() {
+        for (lane, &floor) in tile.floor.iter().enumerate() {
+            let key = products.0[row * SIDE + lane] * scale + shift;
+            hits[row] |= u32::from(is_hit(key, floor)) << lane;
+        }
+    }
+    hits
+}
+
+/// See [`super::Kernels::encode_bf16`].
+pub(super) fn encode_bf16(x: &[f32], factor: f32, lines: &mut [Line], stride: usize) -> f64 {
+    let mut lost = 0.0;
+    for (step, values) in x.chunks(STEP).enumerate() {
+        let line = &mut lines[step * stride];
+        *line = Line::ZERO;
+        for (code, &value) in line.0.iter_mut().zip(values) {
+            let value = value * factor;
+            *code = round(value);
+            lost += (f64::from(value) - f64::from(widen(*code))).powi(2);
+        }
+    }
+    if x.is_empty() {
+        lines[0] = Line::ZERO;
+    }
+    lost
 }
 
 /// True unless `key` is below `floor`; a NaN on either side is a hit.

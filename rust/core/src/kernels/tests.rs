@@ -101,6 +101,87 @@ fn tiles_stay_within_the_rounding_bound_and_mark_exactly_the_hits() {
     }
 }
 
+/// Two groups of rows and a panel, as the passes lay them out.
+fn bf16_problem(dim: usize, kernel: Kernels) -> (Vec<bf16::Line>, Vec<bf16::Line>) {
+    let lines = bf16::steps(dim) * 2 * bf16::GROUP;
+    let (mut rows, mut panel) = (vec![bf16::Line::ZERO; lines], vec![bf16::Line::ZERO; lines]);
+    for i in 0..bf16::SIDE {
+        let start = i / bf16::GROUP * lines / 2 + i % bf16::GROUP;
+        let _ = kernel.encode_bf16(&values(dim, 50 + i as u64), 1.5, &mut rows[start..], 16);
+        for (d, value) in values(dim, 90 + i as u64).into_iter().enumerate() {
+            let (line, place) = bf16::panel_place(d, i);
+            panel[line].0[place] = bf16::round(value);
+        }
+    }
+    (rows, panel)
+}
+
+#[test]
+fn bf16_codes_are_the_same_on_every_isa_and_their_loss_is_measured() {
+    let scalar = Kernels::with_isa(Isa::Scalar).unwrap();
+    for kernel in kernels() {
+        for dim in LENGTHS {
+            assert_eq!(bf16_problem(dim, kernel), bf16_problem(dim, scalar), "{kernel:?} {dim}");
+            let (x, mut lines) = (values(dim, 3), vec![bf16::Line::ZERO; bf16::steps(dim)]);
+            let lost = kernel.encode_bf16(&x, 0.7, &mut lines, 1);
+            let exact: f64 = x
+                .iter()
+                .zip(lines.iter().flat_map(|line| line.0))
+                .map(|(value, code)| f64::from(value * 0.7) - f64::from(bf16::widen(code)))
+                .map(|rest| rest * rest)
+                .sum();
+            let slack = exact * 1e-2 + dim as f64 * f64::from(f32::MIN_POSITIVE);
+            assert!((lost - exact).abs() <= slack, "{kernel:?} {dim}: {lost} for {exact}");
+        }
+    }
+}
+
+#[test]
+fn bf16_tiles_stay_within_the_rounding_bound_and_mark_exactly_the_hits() {
+    for kernel in kernels() {
+        for dim in LENGTHS {
+            let (rows, panel) = bf16_problem(dim, kernel);
+            let floor = std::array::from_fn(|lane| lane as f32 * 1e-2 - 0.1);
+            let (scale, shift) = ([1.25; bf16::SIDE], [0.125; bf16::SIDE]);
+            let tile = Bf16Tile {
+                rows: &rows,
+                panel: &panel,
+                scale: &scale,
+                shift: &shift,
+                floor: &floor,
+            };
+            let mut tiles = Bf16Tiles::new(kernel);
+            let hits = tiles.run(&tile);
+            for (row, &hits) in hits.iter().enumerate() {
+                let group = row / bf16::GROUP * rows.len() / 2 + row % bf16::GROUP;
+                for (lane, &floor) in floor.iter().enumerate() {
+                    let (mut exact, mut mass) = (0.0, 0.0);
+                    for d in 0..dim {
+                        let (line, place) = bf16::panel_place(d, lane);
+                        let code = rows[group + d / bf16::STEP * bf16::GROUP].0[d % bf16::STEP];
+                        let product = f64::from(bf16::widen(code))
+                            * f64::from(bf16::widen(panel[line].0[place]));
+                        exact += product;
+                        mass += product.abs();
+                    }
+                    let key = tiles.key(&tile, row, lane);
+                    let truth = exact * 1.25 + 0.125;
+                    let bound =
+                        f64::from(f32::EPSILON) * ((2 * dim + 8) as f64 * mass * 1.25 + 1.0);
+                    assert!(
+                        (f64::from(key) - truth).abs() <= bound,
+                        "{kernel:?} {dim} {row} {lane}"
+                    );
+                    // The instructions may fuse what `key` does in two steps: look away near the floor.
+                    if (f64::from(key) - f64::from(floor)).abs() > bound {
+                        assert_eq!(hits >> lane & 1 == 1, key >= floor);
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_nan_key_is_always_a_hit() {
     for kernel in kernels() {

@@ -10,6 +10,7 @@ mod certificate;
 mod exclude;
 mod metric;
 mod pass;
+mod pass_bf16;
 mod pass_f32;
 mod scan;
 
@@ -18,7 +19,8 @@ pub use metric::{Metric, norm};
 
 use candidates::{Candidates, first_capacity};
 use metric::Normed;
-use pass::Pass as _;
+use pass::Pass;
+use pass_bf16::Bf16Pass;
 use pass_f32::F32Pass;
 use rayon::prelude::*;
 use scan::{Shared, Walk};
@@ -34,6 +36,18 @@ const SERIAL_WORK: usize = 1 << 21;
 
 /// Memory for candidates; larger batches of queries are cut.
 const CANDIDATE_BYTES: usize = 64 << 20;
+
+/// Queries from which on a fast bf16 pass wins: below, encoding the corpus costs more than it saves.
+const BF16_QUERIES: usize = 16;
+
+/// The cheap look at all pairs that finds the candidates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PassKind {
+    /// Products of the values themselves.
+    F32,
+    /// Products of the values rounded to bfloat16.
+    Bf16,
+}
 
 /// What to search, and how.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +70,8 @@ pub struct Search<'a> {
     pub kernels: Kernels,
     /// Threads.
     pub threads: usize,
+    /// The pass to run; `None` takes the faster one. The answer does not depend on it.
+    pub pass: Option<PassKind>,
 }
 
 /// The hits of all queries, row-major, `width` per query.
@@ -172,15 +188,42 @@ impl Search<'_> {
             announce: |row: u32| self.kernels.prefetch(self.corpus.row(row as usize)),
             control,
         };
-        let pass = F32Pass::new(
-            self.kernels,
-            self.metric,
-            self.queries,
-            first,
-            norms,
-            self.corpus,
-            self.norms,
-        );
+        let output = (scores, numbers);
+        let (kernels, metric, queries) = (self.kernels, self.metric, self.queries);
+        match self.pass_for(count) {
+            PassKind::F32 => {
+                let pass =
+                    F32Pass::new(kernels, metric, queries, first, norms, self.corpus, self.norms);
+                self.walk(&walk, &pass, output)
+            }
+            PassKind::Bf16 => {
+                let pass =
+                    Bf16Pass::new(kernels, metric, queries, first, norms, self.corpus, self.norms);
+                self.walk(&walk, &pass, output)
+            }
+        }
+    }
+
+    fn pass_for(&self, queries: usize) -> PassKind {
+        self.pass.unwrap_or(if self.kernels.has_fast_bf16() && queries >= BF16_QUERIES {
+            PassKind::Bf16
+        } else {
+            PassKind::F32
+        })
+    }
+
+    /// Runs a pass on all threads, then writes the answers.
+    fn walk<G, A>(
+        &self,
+        walk: &Walk<'_, G, A>,
+        pass: &impl Pass,
+        (scores, numbers): (&mut [f32], &mut [i64]),
+    ) -> Result<()>
+    where
+        G: Fn(usize, u32) -> f64 + Sync,
+        A: Fn(u32) + Sync,
+    {
+        let Walk { queries: count, k: width, threads, control, .. } = *walk;
         debug_assert_eq!(pass.panels().iter().map(|panel| panel.len).sum::<usize>(), count);
         let shared = Shared::new(count);
         let write = |query: usize, kept: Candidates, scores: &mut [f32], numbers: &mut [i64]| {
@@ -195,7 +238,7 @@ impl Search<'_> {
             }
         };
         if threads == 1 {
-            walk.run(&pass, &shared);
+            walk.run(pass, &shared);
             let kept = self.gather(shared)?;
             for (query, kept) in kept.into_iter().enumerate() {
                 let places = query * width..(query + 1) * width;
@@ -203,7 +246,7 @@ impl Search<'_> {
             }
         } else {
             let pool = pool(threads)?;
-            pool.broadcast(|_| walk.run(&pass, &shared));
+            pool.broadcast(|_| walk.run(pass, &shared));
             let kept = self.gather(shared)?;
             pool.install(|| {
                 (kept, scores.par_chunks_mut(width), numbers.par_chunks_mut(width))

@@ -2,6 +2,9 @@
 
 use crate::error::Result;
 
+/// Most queries in a panel.
+pub(super) const MAX_LANES: usize = 64;
+
 /// Queries that one tile meets together: `first..first + len`, padded to `lanes`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Panel {
@@ -35,12 +38,13 @@ pub(super) trait Pass: Sync {
     /// Bound that holds for all the block's rows.
     fn max_error(&self, query: usize, block: &Self::Block) -> f64;
 
-    /// Calls `hit(lane, i, key)` for each pair whose key is not below `floors[lane]`.
+    /// Calls `hit(lane, i, key)` for each pair whose key is not below `floors[lane]`; the floors of
+    /// lanes beyond the panel's are infinite.
     fn scan(
         &self,
         panel: Panel,
         block: &Self::Block,
-        floors: &[f32],
+        floors: &[f32; MAX_LANES],
         hit: impl FnMut(usize, usize, f32),
     );
 }

@@ -2,7 +2,7 @@
 
 use super::certificate::{QueryBound, RowBound};
 use super::metric::{Metric, norm};
-use super::pass::{Panel, Pass};
+use super::pass::{MAX_LANES, Panel, Pass};
 use crate::error::{Error, Result};
 use crate::kernels::{Kernels, MAX_TILE_KEYS, MAX_TILE_ROWS, Tile};
 use crate::rows::Rows;
@@ -106,7 +106,7 @@ impl<'a> Pass for F32Pass<'a> {
         &self,
         panel: Panel,
         block: &F32Block,
-        floors: &[f32],
+        floors: &[f32; MAX_LANES],
         mut hit: impl FnMut(usize, usize, f32),
     ) {
         let shape = self.kernels.shape(panel.len);
@@ -124,7 +124,7 @@ impl<'a> Pass for F32Pass<'a> {
                 rows: std::array::from_fn::<_, MAX_TILE_ROWS, _>(|r| block.rows[at(r)]),
                 scale: std::array::from_fn(|r| block.bounds[at(r)].scale),
                 shift: std::array::from_fn(|r| block.bounds[at(r)].shift),
-                floor: floors,
+                floor: &floors[..panel.lanes],
             };
             let hits = self.kernels.tile(shape, &tile, &mut keys);
             for (r, lanes) in hits[..count].iter().enumerate() {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::candidates::{Candidate, Candidates, Pushed, SharedThreshold};
 use super::certificate::{interval, key_floor};
-use super::pass::Pass;
+use super::pass::{MAX_LANES, Pass};
 use crate::error::{Error, Result};
 use crate::rank::{Ranked, keep_best};
 use crate::threads::Control;
@@ -122,7 +122,7 @@ impl<G: Fn(usize, u32) -> f64 + Sync, A: Fn(u32) + Sync> Walk<'_, G, A> {
         mine: &mut [Candidates],
     ) -> Result<()> {
         pass.load(rows, block)?;
-        let mut floors = [f32::INFINITY; 64];
+        let mut floors = [f32::INFINITY; MAX_LANES];
         for &panel in pass.panels() {
             if self.control.is_stopped() {
                 return Err(Error::Stopped);
@@ -133,7 +133,7 @@ impl<G: Fn(usize, u32) -> f64 + Sync, A: Fn(u32) + Sync> Walk<'_, G, A> {
                 mine[query].raise(shared.thresholds[query].get());
                 *floor = key_floor(mine[query].threshold(), pass.max_error(query, block));
             }
-            pass.scan(panel, block, &floors[..panel.lanes], |lane, i, key| {
+            pass.scan(panel, block, &floors, |lane, i, key| {
                 let query = panel.first + lane;
                 let (lower, upper) = interval(key, pass.error(query, block, i));
                 let kept = &mut mine[query];

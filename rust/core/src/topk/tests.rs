@@ -42,12 +42,14 @@ fn bits(hits: &Hits) -> Vec<u32> {
 fn check(search: &Search) {
     let expected = definition(search);
     for kernels in Isa::available().filter_map(Kernels::with_isa) {
-        for threads in [1, 3] {
-            let found = Search { kernels, threads, ..*search };
-            let found = found.walk_threaded(threads);
-            let isa = kernels.isa().name();
-            assert_eq!(found.rows, expected.rows, "{isa} x {threads}");
-            assert_eq!(bits(&found), bits(&expected), "{isa} x {threads}");
+        for pass in [PassKind::F32, PassKind::Bf16] {
+            for threads in [1, 3] {
+                let found = Search { kernels, threads, pass: Some(pass), ..*search };
+                let found = found.walk_threaded(threads);
+                let isa = kernels.isa().name();
+                assert_eq!(found.rows, expected.rows, "{isa} {pass:?} x {threads}");
+                assert_eq!(bits(&found), bits(&expected), "{isa} {pass:?} x {threads}");
+            }
         }
     }
 }
@@ -79,6 +81,7 @@ fn search<'a>(queries: Rows<'a>, corpus: Rows<'a>, k: usize, metric: Metric) -> 
         allowed: None,
         kernels: Kernels::best(),
         threads: 1,
+        pass: None,
     }
 }
 

@@ -1,0 +1,150 @@
+//! AMX: tiles of 16 x 16 sums, fed with 32 bfloat16 a row at a time.
+//!
+//! The compiler's intrinsics are not stable, so the few instructions are written out. Linux lends
+//! the tile registers on request only.
+
+use std::arch::asm;
+use std::arch::x86_64::{__cpuid, __cpuid_count};
+use std::sync::OnceLock;
+
+use super::bf16::{GROUP, Line, SIDE};
+use super::bf16_tiles::Products;
+
+/// What `ldtilecfg` reads: eight tiles of 16 rows of 64 bytes.
+#[repr(C, align(64))]
+struct Shapes {
+    palette: u8,
+    start_row: u8,
+    reserved: [u8; 14],
+    row_bytes: [u16; 16],
+    rows: [u8; 16],
+}
+
+static SHAPES: Shapes = {
+    let (mut row_bytes, mut rows) = ([0; 16], [0; 16]);
+    let mut tile = 0;
+    while tile < 8 {
+        row_bytes[tile] = 64;
+        rows[tile] = GROUP as u8;
+        tile += 1;
+    }
+    Shapes { palette: 1, start_row: 0, reserved: [0; 14], row_bytes, rows }
+};
+
+/// True if the processor has AMX tiles of bfloat16 and the system lends them to this process.
+pub(super) fn is_available() -> bool {
+    static AVAILABLE: OnceLock<bool> = OnceLock::new();
+    *AVAILABLE.get_or_init(|| {
+        const OS_SAVES_STATE: u32 = 1 << 27;
+        const AMX_BF16: u32 = 1 << 22;
+        const AMX_TILE: u32 = 1 << 24;
+        if __cpuid(0).eax < 7 || __cpuid(1).ecx & OS_SAVES_STATE == 0 {
+            return false;
+        }
+        let features = __cpuid_count(7, 0).edx;
+        features & AMX_BF16 != 0 && features & AMX_TILE != 0 && state_is_saved() && is_granted()
+    })
+}
+
+/// True if the system saves tile registers when it switches threads.
+fn state_is_saved() -> bool {
+    const TILE_STATE: u32 = 0b11 << 17;
+    let saved: u32;
+    // SAFETY: the caller saw OSXSAVE, so `xgetbv` exists; it reads one register.
+    unsafe { asm!("xgetbv", in("ecx") 0, out("eax") saved, out("edx") _, options(nomem, nostack)) };
+    saved & TILE_STATE == TILE_STATE
+}
+
+/// Asks Linux for the tile registers, for this process and for good.
+fn is_granted() -> bool {
+    const ARCH_PRCTL: i64 = 158;
+    const ARCH_REQ_XCOMP_PERM: i64 = 0x1023;
+    const TILE_DATA: i64 = 18;
+    let outcome: i64;
+    // SAFETY: a system call that changes nothing but which registers may be used; the kernel
+    // keeps to the clobbers named.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") ARCH_PRCTL => outcome,
+            in("rdi") ARCH_REQ_XCOMP_PERM,
+            in("rsi") TILE_DATA,
+            out("rcx") _,
+            out("r11") _,
+            options(nostack)
+        );
+    }
+    outcome == 0
+}
+
+/// Shapes this thread's tile registers.
+///
+/// # Safety
+/// [`is_available`] returned true.
+pub(super) unsafe fn set_up() {
+    // SAFETY: the caller promises AMX; `SHAPES` is 64 readable bytes.
+    unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const SHAPES, options(nostack, readonly)) };
+}
+
+/// Gives this thread's tile registers back, so that switching threads costs nothing more.
+///
+/// # Safety
+/// [`is_available`] returned true.
+pub(super) unsafe fn release() {
+    // SAFETY: the caller promises AMX.
+    unsafe { asm!("tilerelease", options(nomem, nostack)) };
+}
+
+/// All products of 32 rows and 32 queries, four tiles of sums at a time.
+///
+/// Each step loads four tiles of codes and multiplies each with two, which keeps the loads below
+/// the multiplications' time.
+///
+/// # Safety
+/// [`set_up`] ran on this thread; `panel` is whole steps of 32 lines, at least one, and `rows` is as
+/// long.
+pub(super) unsafe fn multiply(rows: &[Line], panel: &[Line], products: &mut Products) {
+    let steps = panel.len() / (2 * GROUP);
+    let first = rows.as_ptr();
+    let sums = products.0.as_mut_ptr();
+    // SAFETY: a step reads 16 lines of each group of rows and 32 lines of the panel; the caller
+    // promises `steps` of them. The stores fill the four quarters of 32 x 32 products, whose rows
+    // are 128 bytes apart.
+    unsafe {
+        asm!(
+            "tilezero tmm0",
+            "tilezero tmm1",
+            "tilezero tmm2",
+            "tilezero tmm3",
+            "2:",
+            "tileloadd tmm4, [{upper} + {line}]",
+            "tileloadd tmm6, [{panel} + {line}]",
+            "tileloadd tmm7, [{panel} + {line} + 1024]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tileloadd tmm5, [{lower} + {line}]",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "add {upper}, 1024",
+            "add {lower}, 1024",
+            "add {panel}, 2048",
+            "dec {steps}",
+            "jnz 2b",
+            "tilestored [{sums} + {pitch}], tmm0",
+            "tilestored [{sums} + {pitch} + 64], tmm1",
+            "tilestored [{half} + {pitch}], tmm2",
+            "tilestored [{half} + {pitch} + 64], tmm3",
+            upper = inout(reg) first => _,
+            lower = inout(reg) first.add(steps * GROUP) => _,
+            panel = inout(reg) panel.as_ptr() => _,
+            steps = inout(reg) steps => _,
+            line = in(reg) size_of::<Line>(),
+            sums = in(reg) sums,
+            half = in(reg) sums.add(GROUP * SIDE),
+            pitch = in(reg) SIDE * size_of::<f32>(),
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(nostack)
+        );
+    }
+}

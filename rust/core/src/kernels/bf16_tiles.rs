@@ -1,0 +1,120 @@
+//! Tiles of bfloat16 products: 32 rows against a panel of 32 queries.
+
+use std::marker::PhantomData;
+
+use super::bf16::{GROUP, Line, SIDE, STEP};
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+use super::{Isa, amx, avx512};
+use super::{Kernels, scalar};
+
+/// The products of one tile, row-major.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(super) struct Products(pub(super) [f32; SIDE * SIDE]);
+
+/// One tile's work.
+#[derive(Debug)]
+pub struct Bf16Tile<'a> {
+    /// Two groups of rows, one after the other.
+    pub rows: &'a [Line],
+    /// A panel of queries.
+    pub panel: &'a [Line],
+    /// `key = product * scale + shift`, per row; as many as there are rows, at most 32.
+    pub scale: &'a [f32],
+    /// See `scale`.
+    pub shift: &'a [f32],
+    /// A key that is not below its lane's floor is a hit; so is a NaN.
+    pub floor: &'a [f32; SIDE],
+}
+
+/// A thread's licence to compute tiles: AMX is set up when it is made and released when it goes.
+#[derive(Debug)]
+pub struct Bf16Tiles {
+    kernels: Kernels,
+    products: Products,
+    // The set-up belongs to the thread that made it.
+    _thread: PhantomData<*const ()>,
+}
+
+impl Bf16Tiles {
+    /// Sets this thread up.
+    #[must_use]
+    pub fn new(kernels: Kernels) -> Self {
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        if kernels.isa() == Isa::Amx {
+            // SAFETY: a `Kernels` of this kind exists only where `amx::is_available` got the
+            // system's permission.
+            unsafe { amx::set_up() };
+        }
+        Self { kernels, products: Products([0.0; SIDE * SIDE]), _thread: PhantomData }
+    }
+
+    /// Computes a tile; returns per row the lanes that hit, as bits.
+    ///
+    /// # Panics
+    /// If a slice is not of the size that the other ones imply.
+    #[must_use]
+    pub fn run(&mut self, tile: &Bf16Tile) -> [u32; SIDE] {
+        let lines = tile.panel.len();
+        assert!(lines > 0 && lines.is_multiple_of(2 * GROUP), "whole steps");
+        assert_eq!(tile.rows.len(), lines, "two groups of the panel's steps");
+        assert!(tile.scale.len() <= SIDE && tile.scale.len() == tile.shift.len(), "rows");
+        match self.kernels.isa() {
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Isa::Amx => {
+                // SAFETY: `new` set this thread up, and the asserts above are what it asks for.
+                unsafe { amx::multiply(tile.rows, tile.panel, &mut self.products) };
+                // SAFETY: AMX is only ever chosen together with AVX-512F.
+                unsafe { avx512::sift(tile, &self.products) }
+            }
+            _ => {
+                scalar::multiply_bf16(tile.rows, tile.panel, &mut self.products);
+                scalar::sift(tile, &self.products)
+            }
+        }
+    }
+
+    /// The key behind a hit of the last [`Bf16Tiles::run`].
+    #[must_use]
+    pub fn key(&self, tile: &Bf16Tile, row: usize, lane: usize) -> f32 {
+        self.products.0[row * SIDE + lane] * tile.scale[row] + tile.shift[row]
+    }
+}
+
+impl Drop for Bf16Tiles {
+    fn drop(&mut self) {
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        if self.kernels.isa() == Isa::Amx {
+            // SAFETY: `new` set up this very thread: the type cannot leave it.
+            unsafe { amx::release() };
+        }
+    }
+}
+
+impl Kernels {
+    /// True where tiles of bfloat16 are much faster than tiles of `f32`.
+    #[must_use]
+    pub fn has_fast_bf16(self) -> bool {
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        return self.isa() == Isa::Amx;
+        #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+        return false;
+    }
+
+    /// Encodes `x * factor` as bfloat16, a line per step, `stride` lines apart; returns the squared
+    /// norm of what rounding took away, with a relative error of at most 1e-2 and an absolute one of
+    /// `dim * 2^-126`.
+    ///
+    /// # Panics
+    /// If `lines` ends before the last step.
+    #[must_use]
+    pub fn encode_bf16(self, x: &[f32], factor: f32, lines: &mut [Line], stride: usize) -> f64 {
+        assert!((x.len().div_ceil(STEP).max(1) - 1) * stride < lines.len(), "a line per step");
+        match self.isa() {
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            // SAFETY: a `Kernels` of this kind exists only where AVX-512F was seen.
+            Isa::Avx512 | Isa::Amx => unsafe { avx512::encode_bf16(x, factor, lines, stride) },
+            _ => scalar::encode_bf16(x, factor, lines, stride),
+        }
+    }
+}
