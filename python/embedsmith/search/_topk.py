@@ -85,8 +85,10 @@ def topk(
     -----
     The score that ranks is the sum of exact float64 products of the float32 inputs in one fixed
     order; it is rounded to float32 only to be returned. Equal scores: the lower row first. So rows
-    and score bits are the same for every instruction set (``EMBEDSMITH_ISA=scalar|avx2|avx512``),
-    number of threads and batch size, and the top 10 is a prefix of the top 100.
+    and score bits are the same for every number of threads, every batch size and every instruction
+    set (``EMBEDSMITH_ISA`` forces ``scalar``, ``avx2``, ``avx512`` or ``amx``), and the top 10 is a
+    prefix of the top 100. What finds the candidates may be less precise, down to bfloat16, under a
+    proven error bound; only they are scored.
 
     O(n_queries * n_docs * dim). Drops the GIL and answers Ctrl-C. Extra memory: O(n_queries * k)
     for the answer, and about 64 MB for candidates, eight times that on a corpus of near-equal rows.

@@ -38,7 +38,7 @@ const SERIAL_WORK: usize = 1 << 21;
 const CANDIDATE_BYTES: usize = 64 << 20;
 
 /// Queries from which on a fast bf16 pass wins: below, encoding the corpus costs more than it saves.
-const BF16_QUERIES: usize = 16;
+const BF16_QUERIES: usize = 2;
 
 /// The cheap look at all pairs that finds the candidates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
