@@ -2,14 +2,14 @@
 
 Unit vectors around shared centres, as texts of a few topics give. Every engine gets its fastest
 documented way: faiss a filled index, torch a matrix product and ``topk``, sentence-transformers its
-``semantic_search``, and embedsmith both a plain call and an index. ``embedsmith-avx2`` is the same
-code with AVX-512 forbidden.
+``semantic_search``, and embedsmith both a plain call and an index. ``embedsmith-avx512`` and
+``embedsmith-avx2`` are the same code with better instruction sets forbidden.
 """
 
 from __future__ import annotations
 
 import os
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from benches.conftest import Bench
+    from benches.memory import Prepare
 
 THREADS = 2
 DIM = 384
@@ -52,11 +53,15 @@ def embedsmith_index(n_docs: int, n_queries: int, k: int) -> Callable[[], Any]:
     return lambda: index.search(queries, k, threads=THREADS).rows
 
 
-def embedsmith_avx2(n_docs: int, n_queries: int, k: int) -> Callable[[], Any]:
+def embedsmith_forced(isa: str) -> Prepare:
+    return partial(_forced, isa)
+
+
+def _forced(isa: str, n_docs: int, n_queries: int, k: int) -> Callable[[], Any]:
     search = embedsmith(n_docs, n_queries, k)
 
     def forced() -> Any:
-        os.environ["EMBEDSMITH_ISA"] = "avx2"
+        os.environ["EMBEDSMITH_ISA"] = isa
         try:
             return search()
         finally:
@@ -122,7 +127,8 @@ ENGINES = {
     "faiss": faiss_flat,
     "embedsmith": embedsmith,
     "embedsmith-index": embedsmith_index,
-    "embedsmith-avx2": embedsmith_avx2,
+    "embedsmith-avx512": embedsmith_forced("avx512"),
+    "embedsmith-avx2": embedsmith_forced("avx2"),
     "torch": torch_topk,
     "sentence-transformers": semantic_search,
     "numpy": numpy_topk,
@@ -130,8 +136,9 @@ ENGINES = {
 
 
 def run(bench: Bench, engine: str, *, n_docs: int, n_queries: int, k: int, rounds: int) -> None:
-    if engine == "embedsmith-avx2" and "avx2" not in available_isas():
-        pytest.skip("this processor has no AVX2")
+    forced = engine.removeprefix("embedsmith-")
+    if forced in ("avx2", "avx512") and forced not in available_isas():
+        pytest.skip(f"this processor has no {forced}")
     rows = bench(
         ENGINES[engine],
         n_docs,

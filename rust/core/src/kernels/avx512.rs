@@ -3,12 +3,12 @@
 #![allow(clippy::needless_range_loop, reason = "indices keep the accumulators in registers")]
 
 use std::arch::x86_64::{
-    __m512, __m512d, _CMP_NLT_UQ, _mm256_loadu_ps, _mm256_storeu_si256, _mm512_add_epi32,
-    _mm512_add_pd, _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cmp_ps_mask,
-    _mm512_cvtepi32_epi16, _mm512_cvtps_pd, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_loadu_ps,
-    _mm512_maskz_loadu_ps, _mm512_mul_pd, _mm512_mul_ps, _mm512_reduce_add_ps, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_setzero_pd, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_srli_epi32,
-    _mm512_storeu_pd, _mm512_storeu_ps, _mm512_sub_pd, _mm512_sub_ps,
+    __m512, __m512d, _CMP_NLT_UQ, _MM_HINT_T0, _mm_prefetch, _mm256_loadu_ps, _mm256_storeu_si256,
+    _mm512_add_epi32, _mm512_add_pd, _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps,
+    _mm512_cmp_ps_mask, _mm512_cvtepi32_epi16, _mm512_cvtps_pd, _mm512_fmadd_pd, _mm512_fmadd_ps,
+    _mm512_loadu_ps, _mm512_maskz_loadu_ps, _mm512_mul_pd, _mm512_mul_ps, _mm512_reduce_add_ps,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_pd, _mm512_setzero_ps, _mm512_slli_epi32,
+    _mm512_srli_epi32, _mm512_storeu_pd, _mm512_storeu_ps, _mm512_sub_pd, _mm512_sub_ps,
 };
 
 use super::bf16::{Line, SIDE, STEP};
@@ -143,8 +143,12 @@ pub(super) unsafe fn tile_one<const R: usize>(
         // SAFETY: the mask keeps the load inside the panel's `dim` floats.
         let query = unsafe { _mm512_maskz_loadu_ps(mask, tile.panel.as_ptr().add(d)) };
         for r in 0..R {
+            let start = tile.rows[r].as_ptr();
             // SAFETY: the caller promises `dim` floats a row, and the mask stays within them.
-            let row = unsafe { _mm512_maskz_loadu_ps(mask, tile.rows[r].as_ptr().add(d)) };
+            let row = unsafe { _mm512_maskz_loadu_ps(mask, start.add(d)) };
+            // The next tile's rows mostly lie right behind these. Here the memory is the limit, and
+            // the processor's own prefetch alone does not reach it. It may point past the corpus.
+            _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(R * dim + d).cast());
             sums[r] = _mm512_fmadd_ps(query, row, sums[r]);
         }
     }
