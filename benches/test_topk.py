@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import threadpoolctl
 
 import embedsmith as es
 from embedsmith._core import available_isas
@@ -112,11 +113,12 @@ def semantic_search(n_docs: int, n_queries: int, k: int) -> Callable[[], Any]:
 
 
 def numpy_topk(n_docs: int, n_queries: int, k: int) -> Callable[[], Any]:
+    threadpoolctl.threadpool_limits(THREADS)
     queries, corpus = unit_vectors(n_docs, n_queries)
 
     def search() -> np.ndarray:
         scores = queries @ corpus.T
-        best = np.argpartition(-scores, k, axis=1)[:, :k]
+        best = np.argpartition(scores, -k, axis=1)[:, -k:]
         order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1)
         return np.take_along_axis(best, order, axis=1)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 
+from embedsmith._typing import Metric
 from embedsmith.exceptions import DeviceError, ShapeError
 
 if TYPE_CHECKING:
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
     from embedsmith._typing import BoolArray, F32Array, I64Array
 
-__all__ = ["as_count", "as_exclude", "as_mask", "as_matrix"]
+__all__ = ["as_count", "as_exclude", "as_mask", "as_matrix", "as_metric"]
 
 
 def as_matrix(argument: str, value: Any) -> F32Array:
@@ -104,6 +106,23 @@ def as_count(argument: str, value: Any) -> int:
         msg = f"{argument}={count} is too small; pass {argument}=1 or more."
         raise ShapeError(msg)
     return count
+
+
+def as_metric(value: Any) -> Metric:
+    """Return the name of a metric, or list those there are.
+
+    Raises
+    ------
+    ShapeError
+        If there is no such metric.
+    """
+    names = get_args(Metric)
+    if value not in names:
+        nearest = difflib.get_close_matches(str(value), names, n=1)
+        meant = f"did you mean {nearest[0]!r}?" if nearest else "choose one of"
+        msg = f"metric={value!r} is unknown; {meant} ({', '.join(map(repr, names))})"
+        raise ShapeError(msg)
+    return cast("Metric", value)
 
 
 def as_mask(argument: str, value: Any, rows: int) -> BoolArray:

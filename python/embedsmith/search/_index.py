@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from embedsmith._core import row_norms
-from embedsmith._validate import as_matrix
-from embedsmith.search._index_file import read_index, write_index
+from embedsmith._validate import as_count, as_matrix, as_metric
+from embedsmith.search._index_file import IndexContent, read_index, write_index
 from embedsmith.search._topk import TopK, search_matrix
 
 if TYPE_CHECKING:
     import os
 
-    from embedsmith._typing import F32Array, F64Array, Metric
+    from embedsmith._typing import Metric
 
 __all__ = ["Index"]
 
@@ -30,13 +30,17 @@ class Index:
         index is in use: its norms would no longer fit.
     metric : {"cosine", "dot", "l2"}, default "cosine"
         As in :func:`embedsmith.topk`.
+    fingerprint : str, optional
+        Identity of the embedding space that the vectors come from, such as
+        ``encoder.fingerprint.digest``. The file keeps it, so that whoever opens the index can tell
+        whether a query's encoder fits.
     threads : int, optional
         For building. Defaults as in :func:`embedsmith.topk`.
 
     Raises
     ------
     ShapeError
-        If the corpus is no matrix of numbers.
+        If the corpus is no matrix of numbers, or the metric is unknown.
     NonFiniteError
         If a row holds NaN or infinity.
 
@@ -49,19 +53,24 @@ class Index:
     array([[1, 2]])
     """
 
-    _corpus: F32Array
-    _norms: F64Array
-    _metric: Metric
+    _content: IndexContent
 
     def __init__(
-        self, corpus: Any, *, metric: Metric = "cosine", threads: int | None = None
+        self,
+        corpus: Any,
+        *,
+        metric: Metric = "cosine",
+        fingerprint: str | None = None,
+        threads: int | None = None,
     ) -> None:
-        self._corpus = as_matrix("corpus", corpus)
-        self._norms = row_norms(self._corpus, threads)
-        self._metric = metric
+        metric = as_metric(metric)
+        vectors = as_matrix("corpus", corpus)
+        threads = None if threads is None else as_count("threads", threads)
+        norms = row_norms(vectors, threads)
+        self._content = IndexContent(vectors, norms, metric, fingerprint)
 
     def __len__(self) -> int:
-        return int(self._corpus.shape[0])
+        return int(self._content.vectors.shape[0])
 
     def __repr__(self) -> str:
         return f"Index({len(self)} rows, dim={self.dim}, metric={self.metric!r})"
@@ -69,12 +78,17 @@ class Index:
     @property
     def dim(self) -> int:
         """Width of a vector."""
-        return int(self._corpus.shape[1])
+        return int(self._content.vectors.shape[1])
 
     @property
     def metric(self) -> Metric:
         """How vectors are compared."""
-        return self._metric
+        return self._content.metric
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Identity of the embedding space, if it was given."""
+        return self._content.fingerprint
 
     def search(
         self,
@@ -112,14 +126,14 @@ class Index:
         ShapeError
             If the width is not the index's, or ``k < 1``.
         NonFiniteError
-            If a query holds NaN or infinity.
+            If a query holds NaN or infinity, or a file's vector was damaged to NaN.
         """
         return search_matrix(
             as_matrix("queries", queries),
-            self._corpus,
-            norms=self._norms,
+            self._content.vectors,
+            norms=self._content.norms,
             k=k,
-            metric=self._metric,
+            metric=self._content.metric,
             exclude=exclude,
             where=where,
             threads=threads,
@@ -140,7 +154,7 @@ class Index:
         OutputError
             If the place cannot be written; what was there before stays.
         """
-        write_index(path, self._corpus, self._norms, self._metric)
+        write_index(path, self._content)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, verify: bool = False) -> Index:
@@ -154,7 +168,8 @@ class Index:
             A file that :meth:`save` wrote.
         verify : bool, default False
             Also read all vectors and compare their SHA-256. The header and the norms are
-            always verified.
+            always verified; without this, a vector damaged on disk goes unnoticed unless it
+            becomes NaN in a search.
 
         Returns
         -------
@@ -166,5 +181,5 @@ class Index:
             If the file is missing, foreign, truncated, damaged, or of a newer version.
         """
         index = cls.__new__(cls)
-        index._corpus, index._norms, index._metric = read_index(path, verify=verify)  # noqa: SLF001
+        index._content = read_index(path, verify=verify)  # noqa: SLF001
         return index

@@ -5,8 +5,8 @@ r"""The index's file: a header, then sections on page boundaries, so that they c
     offset 0    magic, 8 bytes: b"ESINDEX\\n"
     offset 8    version, uint32 little-endian; length of the header, uint32 little-endian
     offset 16   SHA-256 of the header, 32 bytes
-    offset 48   header, JSON in UTF-8: metric, rows, dim, and per section its offset,
-                length in bytes and SHA-256
+    offset 48   header, JSON in UTF-8: metric, rows, dim, the embedding space's fingerprint or
+                null, and per section its offset, length in bytes and SHA-256
     then        sections "vectors" (float32) and "norms" (float64), little-endian,
                 each starting on a multiple of 4,096
 """
@@ -15,21 +15,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 
 from embedsmith._files import atomic_writer
+from embedsmith._typing import Metric
 from embedsmith.exceptions import DataError
 
 if TYPE_CHECKING:
     import os
 
-    from embedsmith._typing import F32Array, F64Array, Metric
+    from embedsmith._typing import F32Array, F64Array
 
-__all__ = ["read_index", "write_index"]
+__all__ = ["IndexContent", "read_index", "write_index"]
 
 _MAGIC = b"ESINDEX\n"
 _VERSION = 1
@@ -39,11 +42,22 @@ _DTYPES: dict[str, np.dtype[Any]] = {"vectors": np.dtype("<f4"), "norms": np.dty
 _LONGEST_HEADER = 1 << 20
 
 
-def write_index(
-    path: str | os.PathLike[str], vectors: F32Array, norms: F64Array, metric: Metric
-) -> None:
+@dataclass(frozen=True)
+class IndexContent:
+    """What an index is made of."""
+
+    vectors: F32Array
+    norms: F64Array
+    metric: Metric
+    fingerprint: str | None
+
+
+def write_index(path: str | os.PathLike[str], content: IndexContent) -> None:
     """Write one index file, whole or not at all."""
-    arrays: dict[str, np.ndarray[Any, Any]] = {"vectors": vectors, "norms": norms}
+    arrays: dict[str, np.ndarray[Any, Any]] = {
+        "vectors": content.vectors,
+        "norms": content.norms,
+    }
     data = {
         name: np.ascontiguousarray(arrays[name], dtype=dtype) for name, dtype in _DTYPES.items()
     }
@@ -56,9 +70,16 @@ def write_index(
             "sha256": hashlib.sha256(_bytes(array)).hexdigest(),
         }
         offset += -(-array.nbytes // _PAGE) * _PAGE
-    rows, dim = vectors.shape
+    rows, dim = content.vectors.shape
     header = json.dumps(
-        {"dim": dim, "metric": metric, "rows": rows, "sections": sections}, sort_keys=True
+        {
+            "dim": dim,
+            "fingerprint": content.fingerprint,
+            "metric": content.metric,
+            "rows": rows,
+            "sections": sections,
+        },
+        sort_keys=True,
     ).encode()
     with atomic_writer(path) as file:
         file.write(_FIXED.pack(_MAGIC, _VERSION, len(header), hashlib.sha256(header).digest()))
@@ -69,39 +90,48 @@ def write_index(
         file.truncate(offset)
 
 
-def read_index(path: str | os.PathLike[str], *, verify: bool) -> tuple[F32Array, F64Array, Metric]:
+def read_index(path: str | os.PathLike[str], *, verify: bool) -> IndexContent:
     """Map an index file, after checking that it is whole."""
     path = Path(path)
     header = _read_header(path)
     try:
-        rows, dim, metric = int(header["rows"]), int(header["dim"]), str(header["metric"])
+        rows, dim = int(header["rows"]), int(header["dim"])
+        metric, fingerprint = header["metric"], header["fingerprint"]
         sections = {
             name: (int(entry["offset"]), int(entry["bytes"]), str(entry["sha256"]))
             for name, entry in header["sections"].items()
         }
-        shapes: dict[str, tuple[int, ...]] = {"vectors": (rows, dim), "norms": (rows,)}
-        arrays: dict[str, np.ndarray[Any, Any]] = {}
-        for name, dtype in _DTYPES.items():
-            offset, length, digest = sections[name]
-            shape = shapes[name]
-            if length != int(np.prod(shape, dtype=object)) * dtype.itemsize or rows < 1 or dim < 0:
-                raise _damaged(path, f"section {name!r} does not have the header's shape")
-            if offset < _FIXED.size or offset + length > path.stat().st_size:
-                raise _damaged(path, "it is shorter than its header says: it was cut off")
-            if length == 0:
-                arrays[name] = np.empty(shape, dtype=dtype)
-                continue
-            array = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
-            if verify or name == "norms":
-                found = hashlib.sha256(_bytes(array)).hexdigest()
-                if found != digest:
-                    raise _damaged(path, f"section {name!r} does not have its SHA-256")
-            arrays[name] = np.asarray(array)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise _damaged(path, f"its header lacks {error}") from error
-    if metric not in ("cosine", "dot", "l2"):
-        raise _damaged(path, f"its metric {metric!r} is unknown")
-    return arrays["vectors"], arrays["norms"], cast("Metric", metric)
+        vectors = _map(path, "vectors", (rows, dim), sections["vectors"], verify=verify)
+        norms = _map(path, "norms", (rows,), sections["norms"], verify=True)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, f"its header cannot be read ({error!r})") from error
+    if metric not in get_args(Metric) or not (fingerprint is None or isinstance(fingerprint, str)):
+        raise _damaged(path, "its header names no known metric, or no fingerprint")
+    if not (np.isfinite(norms) & (norms >= 0)).all():
+        raise _damaged(path, "its norms are no norms")
+    return IndexContent(vectors, norms, cast("Metric", metric), fingerprint)
+
+
+def _map(
+    path: Path,
+    name: str,
+    shape: tuple[int, ...],
+    section: tuple[int, int, str],
+    *,
+    verify: bool,
+) -> np.ndarray[Any, Any]:
+    dtype = _DTYPES[name]
+    offset, length, digest = section
+    if min(shape) < 0 or length != math.prod(shape) * dtype.itemsize or shape[0] < 1:
+        raise _damaged(path, f"section {name!r} does not have the header's shape")
+    if offset < _FIXED.size or offset + length > path.stat().st_size:
+        raise _damaged(path, "it is shorter than its header says: it was cut off")
+    if length == 0:
+        return np.empty(shape, dtype=dtype)
+    array = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
+    if verify and hashlib.sha256(_bytes(array)).hexdigest() != digest:
+        raise _damaged(path, f"section {name!r} does not have its SHA-256")
+    return np.asarray(array)
 
 
 def _read_header(path: Path) -> dict[str, Any]:
@@ -124,7 +154,10 @@ def _read_header(path: Path) -> dict[str, Any]:
         raise DataError(msg) from error
     if hashlib.sha256(header).digest() != digest:
         raise _damaged(path, "its header does not have its SHA-256")
-    parsed = json.loads(header)
+    try:
+        parsed = json.loads(header)
+    except ValueError as error:
+        raise _damaged(path, "its header is no JSON") from error
     if not isinstance(parsed, dict):
         raise _damaged(path, "its header is no JSON object")
     return parsed

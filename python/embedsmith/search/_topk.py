@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from embedsmith._core import topk as core_topk
-from embedsmith._validate import as_count, as_exclude, as_mask, as_matrix
+from embedsmith._validate import as_count, as_exclude, as_mask, as_matrix, as_metric
 
 if TYPE_CHECKING:
     from embedsmith._typing import F32Array, F64Array, I64Array, Metric
@@ -134,7 +134,7 @@ def search_matrix(
         queries,
         corpus,
         k,
-        metric,
+        as_metric(metric),
         None if exclude is None else as_exclude(exclude, queries.shape[0]),
         None if where is None else as_mask("where", where, corpus.shape[0]),
         norms,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 
 import embedsmith as es
-from embedsmith.exceptions import DataError, OutputError, ShapeError
+from embedsmith.exceptions import DataError, NonFiniteError, OutputError, ShapeError
 
 RNG = np.random.default_rng(1)
 CORPUS = RNG.standard_normal((300, 20)).astype(np.float32)
@@ -76,6 +78,55 @@ def test_foreign_newer_and_missing_files_say_what_they_are(tmp_path) -> None:
         es.Index.open(path)
     with pytest.raises(DataError, match="cannot be read.*Check the path"):
         es.Index.open(tmp_path / "nowhere")
+
+
+def rewrite_header(path, change) -> None:
+    """Replace the header by another one that is whole by its own SHA-256."""
+    data = path.read_bytes()
+    length = int.from_bytes(data[12:16], "little")
+    header = change(data[48 : 48 + length])
+    assert len(header) <= 4000
+    fixed = data[:12] + len(header).to_bytes(4, "little") + hashlib.sha256(header).digest()
+    path.write_bytes((fixed + header).ljust(4096, b"\0") + data[4096:])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _: b"not json",
+        lambda _: b"[]",
+        lambda _: b"{}",
+        lambda header: header.replace(b'"rows": 300', b'"rows": "many"'),
+        lambda header: header.replace(b'"rows": 300', b'"rows": -300'),
+        lambda header: header.replace(b'"rows": 300', b'"rows": 10000000000000000000000'),
+        lambda header: header.replace(b'"cosine"', b'["dot"]'),
+        lambda header: header.replace(b'"offset": 4096', b'"offset": -4096'),
+    ],
+)
+def test_a_hostile_header_is_damage_and_not_a_crash(change, tmp_path) -> None:
+    path = tmp_path / "index"
+    es.Index(CORPUS).save(path)
+    rewrite_header(path, change)
+    with pytest.raises(DataError, match="damaged"):
+        es.Index.open(path)
+
+
+def test_a_vector_damaged_to_nan_is_refused_when_a_search_meets_it(tmp_path) -> None:
+    path = tmp_path / "index"
+    for metric in ("cosine", "dot", "l2"):
+        es.Index(CORPUS, metric=metric).save(path)
+        damaged = bytearray(path.read_bytes())
+        damaged[4096 + 80 * 7 : 4096 + 80 * 7 + 4] = np.float32(np.nan).tobytes()
+        path.write_bytes(damaged)
+        for queries in (QUERIES, QUERIES[:1]):
+            with pytest.raises(NonFiniteError, match="corpus row 7"):
+                es.Index.open(path).search(queries)
+
+
+def test_the_fingerprint_of_the_embedding_space_is_kept(tmp_path) -> None:
+    es.Index(CORPUS, fingerprint="1eca21").save(tmp_path / "index")
+    assert es.Index.open(tmp_path / "index").fingerprint == "1eca21"
+    assert es.Index(CORPUS).fingerprint is None
 
 
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch) -> None:

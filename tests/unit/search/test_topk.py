@@ -107,8 +107,10 @@ def test_k_below_one_or_no_integer_is_refused(k) -> None:
 
 
 def test_an_unknown_metric_lists_the_known() -> None:
-    with pytest.raises(ShapeError, match=r'"manhattan" is unknown; choose "cosine", "dot" or "l2"'):
+    with pytest.raises(ShapeError, match=r"'manhattan' is unknown.*'cosine', 'dot', 'l2'"):
         es.topk(QUERIES, CORPUS, metric="manhattan")  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match="did you mean 'cosine'"):
+        es.Index(CORPUS, metric="cosin")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -183,8 +185,11 @@ def test_a_forced_isa_that_is_missing_is_an_error_not_a_fallback(monkeypatch) ->
 
 
 def test_threads_come_from_the_argument_then_the_environment(monkeypatch) -> None:
-    with pytest.raises(ShapeError, match="threads=0"):
-        es.topk(QUERIES, CORPUS, threads=0)
+    for threads in (0, -1):
+        with pytest.raises(ShapeError, match=f"threads={threads}"):
+            es.topk(QUERIES, CORPUS, threads=threads)
+        with pytest.raises(ShapeError, match=f"threads={threads}"):
+            es.Index(CORPUS, threads=threads)
     monkeypatch.setenv("EMBEDSMITH_NUM_THREADS", "many")
     with pytest.raises(ShapeError, match="EMBEDSMITH_NUM_THREADS"):
         es.topk(QUERIES, CORPUS)

@@ -76,6 +76,8 @@ impl Rounded {
     /// absolute `dim * 2^-126`.
     pub(super) fn new(dim: usize, squared: f64) -> Self {
         let flushed = dim as f64 * FLUSH;
+        // `max` would pass over a NaN.
+        let squared = if squared.is_nan() { f64::INFINITY } else { squared };
         Self((squared * 1.02 + flushed).sqrt() + flushed)
     }
 }

@@ -223,27 +223,25 @@ impl Search<'_> {
         G: Fn(usize, u32) -> f64 + Sync,
         A: Fn(u32) + Sync,
     {
-        let Walk { queries: count, k: width, threads, control, .. } = *walk;
+        let Walk { queries: count, k: width, threads, .. } = *walk;
         debug_assert_eq!(pass.panels().iter().map(|panel| panel.len).sum::<usize>(), count);
         let shared = Shared::new(count);
         let write = |query: usize, kept: Candidates, scores: &mut [f32], numbers: &mut [i64]| {
-            if control.is_stopped() {
-                return;
-            }
             for (place, Ranked { goodness, row }) in
-                walk.answer(query, kept).into_iter().enumerate()
+                walk.answer(query, kept)?.into_iter().enumerate()
             {
                 scores[place] = self.metric.score(goodness);
                 numbers[place] = i64::from(row);
             }
+            Ok(())
         };
         if threads == 1 {
             walk.run(pass, &shared);
             let kept = self.gather(shared)?;
-            for (query, kept) in kept.into_iter().enumerate() {
+            kept.into_iter().enumerate().try_for_each(|(query, kept)| {
                 let places = query * width..(query + 1) * width;
-                write(query, kept, &mut scores[places.clone()], &mut numbers[places]);
-            }
+                write(query, kept, &mut scores[places.clone()], &mut numbers[places])
+            })
         } else {
             let pool = pool(threads)?;
             pool.broadcast(|_| walk.run(pass, &shared));
@@ -252,12 +250,11 @@ impl Search<'_> {
                 (kept, scores.par_chunks_mut(width), numbers.par_chunks_mut(width))
                     .into_par_iter()
                     .enumerate()
-                    .for_each(|(query, (kept, scores, numbers))| {
-                        write(query, kept, scores, numbers);
-                    });
-            });
+                    .try_for_each(|(query, (kept, scores, numbers))| {
+                        write(query, kept, scores, numbers)
+                    })
+            })
         }
-        if control.is_stopped() { Err(Error::Stopped) } else { Ok(()) }
     }
 
     /// All threads' candidates, joined per query.

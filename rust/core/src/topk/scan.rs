@@ -159,26 +159,41 @@ impl<G: Fn(usize, u32) -> f64 + Sync, A: Fn(u32) + Sync> Walk<'_, G, A> {
     /// Tells crowded candidates apart by their exact scores.
     fn settle(&self, query: usize, kept: &mut Candidates) {
         let rows: Vec<u32> = kept.rows().collect();
-        let mut best: Vec<u32> = self.best(query, &rows).iter().map(|hit| hit.row).collect();
-        best.sort_unstable();
-        kept.keep_rows(&best);
+        // A row without a score stays a candidate, and `answer` reports it.
+        if let Ok(best) = self.best(query, &rows) {
+            let mut best: Vec<u32> = best.iter().map(|hit| hit.row).collect();
+            best.sort_unstable();
+            kept.keep_rows(&best);
+        }
     }
 
     /// The best `k` of these rows by canonical score, in order.
-    fn best(&self, query: usize, rows: &[u32]) -> Vec<Ranked> {
-        let score = |(i, &row): (usize, &u32)| {
+    fn best(&self, query: usize, rows: &[u32]) -> Result<Vec<Ranked>> {
+        let mut hits = Vec::with_capacity(rows.len());
+        for (i, &row) in rows.iter().enumerate() {
             if let Some(&soon) = rows.get(i + 2) {
                 (self.announce)(soon);
             }
-            Ranked { goodness: (self.goodness)(query, row), row }
-        };
-        let mut hits: Vec<_> = rows.iter().enumerate().map(score).collect();
+            let goodness = (self.goodness)(query, row);
+            // Norms that are no longer the rows' own hide a NaN until here; its key, a NaN as well,
+            // has made it a candidate of every query.
+            if goodness.is_nan() {
+                return Err(Error::NonFinite { argument: "corpus", row: row as usize });
+            }
+            hits.push(Ranked { goodness, row });
+        }
         keep_best(&mut hits, self.k);
-        hits
+        Ok(hits)
     }
 
     /// The final answer for a query from all threads' candidates.
-    pub(super) fn answer(&self, query: usize, mut kept: Candidates) -> Vec<Ranked> {
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] if a row turns out to hold NaN; [`Error::Stopped`] if asked to stop.
+    pub(super) fn answer(&self, query: usize, mut kept: Candidates) -> Result<Vec<Ranked>> {
+        if self.control.is_stopped() {
+            return Err(Error::Stopped);
+        }
         kept.cut(self.k);
         let mut rows: Vec<u32> = kept.rows().collect();
         // Memory order: rows that lie together are read together.
