@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 import numpy as np
 
 from embedsmith._typing import Metric
-from embedsmith.exceptions import DeviceError, ShapeError
+from embedsmith.exceptions import DeviceError, NonFiniteError, ShapeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +41,8 @@ def as_matrix(argument: str, value: Any) -> F32Array:
         If ``value`` is not a two-dimensional array of numbers.
     DeviceError
         If ``value`` lives on a device other than the CPU.
+    NonFiniteError
+        If a number is too large for float32.
     """
     array = _to_numpy(argument, value)
     if array.ndim == 1:
@@ -57,9 +59,24 @@ def as_matrix(argument: str, value: Any) -> F32Array:
     if not numeric:
         msg = f"{argument} holds {array.dtype.name}; numbers are expected, best float32."
         raise ShapeError(msg)
-    # A float64 beyond float32 becomes an infinity, which the core refuses by row.
     with np.errstate(over="ignore"):
-        return np.require(array.astype(np.float32, copy=False), requirements=["C", "A"])
+        matrix = np.require(array.astype(np.float32, copy=False), requirements=["C", "A"])
+    if array.dtype.itemsize > matrix.dtype.itemsize:
+        _refuse_overflow(argument, array, matrix)
+    return matrix
+
+
+def _refuse_overflow(argument: str, array: np.ndarray[Any, Any], matrix: F32Array) -> None:
+    """Tell a value too large for float32 from an infinity that was there before."""
+    grown = np.isinf(matrix).any(axis=1) & np.isfinite(array).all(axis=1)
+    if grown.any():
+        row = int(np.flatnonzero(grown)[0])
+        largest = np.abs(array[row]).max()
+        msg = (
+            f"{argument} row {row} holds {largest:g}, which float32 cannot hold (at most 3.4e38). "
+            "Scale the vectors down."
+        )
+        raise NonFiniteError(msg)
 
 
 def _to_numpy(argument: str, value: Any) -> np.ndarray[Any, Any]:

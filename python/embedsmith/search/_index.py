@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedsmith._core import row_norms
 from embedsmith._validate import as_count, as_matrix, as_metric
+from embedsmith.exceptions import ShapeError
 from embedsmith.search._index_file import IndexContent, read_index, write_index
 from embedsmith.search._topk import TopK, search_matrix
 
@@ -65,6 +66,9 @@ class Index:
     ) -> None:
         metric = as_metric(metric)
         vectors = as_matrix("corpus", corpus)
+        if not len(vectors):
+            msg = "corpus is empty; pass at least one row."
+            raise ShapeError(msg)
         threads = None if threads is None else as_count("threads", threads)
         norms = row_norms(vectors, threads)
         self._content = IndexContent(vectors, norms, metric, fingerprint)

@@ -27,6 +27,11 @@ def test_an_index_answers_as_topk_before_and_after_its_file(metric, tmp_path) ->
         assert (len(each), each.dim, each.metric) == (300, 20, metric)
 
 
+def test_an_index_of_nothing_is_refused_when_it_is_built() -> None:
+    with pytest.raises(ShapeError, match="corpus is empty"):
+        es.Index(CORPUS[:0])
+
+
 def test_a_query_of_another_width_is_refused() -> None:
     with pytest.raises(ShapeError, match="columns"):
         es.Index(CORPUS).search(QUERIES[:, :5])

@@ -127,9 +127,11 @@ def test_nan_and_infinity_name_the_argument_and_the_first_row(bad, threads) -> N
         es.topk(corpus, CORPUS)
 
 
-def test_a_float64_beyond_float32_is_an_infinity_and_said_so() -> None:
-    with pytest.raises(NonFiniteError, match="queries row 0"):
+def test_a_float64_beyond_float32_is_told_from_an_infinity() -> None:
+    with pytest.raises(NonFiniteError, match=r"queries row 0 holds 1e\+300, which float32 cannot"):
         es.topk([[1e300] * 12], CORPUS)
+    with pytest.raises(NonFiniteError, match="queries row 0 holds NaN or infinity"):
+        es.topk([[np.inf] * 12], CORPUS)
 
 
 def test_a_row_masked_out_may_hold_nan() -> None:
