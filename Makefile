@@ -26,7 +26,7 @@ help:
 	@echo "make lint   rustfmt, clippy, ruff, mypy, stubtest"
 	@echo "make bench  measure against the peers; write benches/record/"
 	@echo "make wheel  build the wheel and the source distribution into dist/"
-	@echo "make clean  remove .venv, dist/ and build output"
+	@echo "make clean  remove .venv, dist/, results/demo and build output"
 
 NEEDS_PYTHON := embedsmith needs Python 3.10 or newer
 NAME_PYTHON := as in make test PYTHON=python3.12
@@ -70,4 +70,4 @@ wheel: python
 	$(VENV)/maturin sdist --out dist
 
 clean:
-	rm -rf .venv dist target results python/embedsmith/_core.*.so
+	rm -rf .venv dist target results/demo python/embedsmith/_core.*.so

@@ -107,3 +107,22 @@ def test_a_stamp_holds_for_one_state_only(tmp_path: Path, monkeypatch: pytest.Mo
     assert environment.fresh(stamp, environment.digest([source]))
     source.write_text("fn g() {}", encoding="utf-8")
     assert not environment.fresh(stamp, environment.digest([source]))
+
+
+def test_make_clean_removes_what_make_made_and_says_so() -> None:
+    def told(*words: str) -> str:
+        done = subprocess.run(
+            ["make", "--no-print-directory", *words],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    (recipe,) = told("-n", "clean").splitlines()
+    removed = recipe.split()
+    assert "results/demo" in removed
+    # That folder also holds what users told "embedsmith eval --out results/..." to write.
+    assert "results" not in removed
+    assert "results/demo" in next(line for line in told("help").splitlines() if "clean" in line)

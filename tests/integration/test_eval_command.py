@@ -177,6 +177,27 @@ def test_repeating_a_command_replaces_its_own_result_only(embedsmith, tmp_path):
     ]
 
 
+@pytest.mark.parametrize("name", ["qrels.txt", "bm25.run", "result.json"])
+def test_force_loses_no_file_of_the_user_and_says_so_before_the_work(embedsmith, tmp_path, name):
+    (tmp_path / "out").mkdir()
+    mine = tmp_path / "out" / name
+    mine.write_text('{"accuracy": 0.9}')
+    done = embedsmith("eval", *SAMPLE, *MODELS, "--out", "out", "--force", code=4)
+    assert str(Path("out") / name) in done.stderr
+    assert "Move it away" in done.stderr
+    assert "embedded" not in done.stderr
+    assert mine.read_text() == '{"accuracy": 0.9}'
+
+
+def test_a_result_that_lost_a_key_is_replaced_with_force_and_not_without(embedsmith, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "result.json").write_text('{"schema": "embedsmith.result/1"}')
+    refused = embedsmith("eval", *SAMPLE, "--model", "bm25", "--out", "out", code=4)
+    assert "'data' is missing" in refused.stderr
+    embedsmith("eval", *SAMPLE, "--model", "bm25", "--out", "out", "--force")
+    assert EvaluationResult.load(tmp_path / "out").models[0].name == "bm25"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -273,7 +294,9 @@ def test_a_result_read_back_says_the_same(embedsmith, tmp_path):
     embedsmith("eval", *SAMPLE, *MODELS, "--out", "out")
     result = EvaluationResult.load(tmp_path / "out")
     again = result.save(tmp_path / "copy")
-    assert again.read_bytes() == (tmp_path / "out" / "result.json").read_bytes()
+    for name in ("result.json", "qrels.txt", "bm25.run"):
+        copied, written = (again.with_name(name), tmp_path / "out" / name)
+        assert copied.read_bytes() == written.read_bytes()
 
 
 def test_another_tool_measures_the_same_from_the_written_files(embedsmith, tmp_path):

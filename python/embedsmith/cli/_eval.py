@@ -57,7 +57,8 @@ def eval_command(
         str,
         typer.Option(
             metavar="PATH",
-            help="Labelled set: a BEIR folder, TREC or JSONL files, or sample:bank.",
+            help="Labelled set: a BEIR folder, a JSONL file of query, positive and negative, "
+            "or sample:bank.",
         ),
     ],
     model: Annotated[
@@ -81,7 +82,10 @@ def eval_command(
         typer.Option(metavar="DIR", help="Folder for result.json, qrels.txt, runs. Default: none."),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace another evaluation in --out.")
+        bool,
+        typer.Option(
+            "--force", help="Replace another evaluation in --out; never a file it did not write."
+        ),
     ] = False,
     depth: Annotated[
         int | None,

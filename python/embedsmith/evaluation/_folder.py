@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from embedsmith.datasets import Dataset, Run
+from embedsmith.evaluation._labels import label_specs, run_files
+from embedsmith.evaluation._records import within
 from embedsmith.exceptions import DataError, OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from embedsmith._typing import Json
 
-__all__ = ["QRELS_FILE", "RESULT_FILE", "SCHEMA", "ResultFolder", "check_writable", "read_result"]
+__all__ = [
+    "QRELS_FILE",
+    "RESULT_FILE",
+    "SCHEMA",
+    "ResultFolder",
+    "check_writable",
+    "read_result",
+    "sha256_of",
+]
 
 RESULT_FILE = "result.json"
 QRELS_FILE = "qrels.txt"
-SCHEMA = "embedsmith.result/1"
+_FAMILY = "embedsmith.result/"
+SCHEMA = f"{_FAMILY}1"
 _SHOWN = 3
 
 
@@ -29,14 +42,15 @@ class ResultFolder:
     """A folder with ``result.json``, the judgements, and one TREC run file per model.
 
     Repeating an evaluation of the same data with the same models replaces its files. Anything
-    else that is found there is refused, unless ``force`` is set.
+    else that is found there is refused, unless ``force`` is set. A file is the evaluation's own
+    if its ``result.json`` names it, with the bytes it has: no other file is ever replaced.
 
     Parameters
     ----------
     path : path-like
         The folder; made when the result is written.
     force : bool, default False
-        Replace another evaluation's files. Files that no evaluation wrote are never touched.
+        Replace another evaluation's files, and write beside others.
     """
 
     def __init__(self, path: str | Path, *, force: bool = False) -> None:
@@ -62,9 +76,12 @@ class ResultFolder:
         """
         check_writable(self.path)
         _check_ids(data)
-        self.check_content(data_hash=data.hash, models=models)
+        names = run_files(label_specs(models))
+        self.check_content(data_hash=data.hash, models=models, run_files=names)
 
-    def check_content(self, *, data_hash: str, models: Sequence[str]) -> None:
+    def check_content(
+        self, *, data_hash: str, models: Sequence[str], run_files: Sequence[str]
+    ) -> None:
         """Make sure that nothing here would be lost.
 
         Parameters
@@ -73,15 +90,30 @@ class ResultFolder:
             Identity of the data set that was evaluated.
         models : sequence of str
             Model specs, in order.
+        run_files : sequence of str
+            What their runs will be called.
 
         Raises
         ------
         OutputError
             If the folder holds something else than an evaluation of these.
         """
-        if self._force or not self.path.is_dir():
+        if not self.path.is_dir():
             return
         earlier = self._earlier()
+        if not self._force:
+            self._check_same(earlier, data_hash, models)
+        for name in (QRELS_FILE, *run_files):
+            place = self.path / name
+            if place.exists() and not (earlier and earlier.wrote(place)):
+                msg = (
+                    f"{place} was not written by an evaluation that {RESULT_FILE} there tells of, "
+                    "or was changed since, and would be replaced. Move it away, or choose another "
+                    "folder."
+                )
+                raise OutputError(msg)
+
+    def _check_same(self, earlier: _Earlier | None, data_hash: str, models: Sequence[str]) -> None:
         if earlier is None:
             others = sorted(entry.name for entry in self.path.iterdir())
             if others:
@@ -92,11 +124,10 @@ class ResultFolder:
                 )
                 raise OutputError(msg)
             return
-        specs = [model["spec"] for model in earlier["models"]]
-        if earlier["data"]["hash"] != data_hash or specs != list(models):
+        if (earlier.data_hash, earlier.models) != (data_hash, tuple(models)):
             msg = (
-                f"{self.path} holds another evaluation ({', '.join(specs)} on "
-                f"{earlier['data']['name']}, split {earlier['data']['split']}). "
+                f"{self.path} holds another evaluation ({', '.join(earlier.models)} on "
+                f"{earlier.data_name}, split {earlier.split}). "
                 "Choose another --out, or replace it with --force."
             )
             raise OutputError(msg)
@@ -116,7 +147,7 @@ class ResultFolder:
             raise OutputError(msg) from error
 
     def remove_stale(self, *, keep: Sequence[str]) -> None:
-        """Remove the run files of the evaluation that was here, except those named.
+        """Remove the run files that the evaluation here wrote, except those named.
 
         Parameters
         ----------
@@ -124,23 +155,85 @@ class ResultFolder:
             File names of the new evaluation.
         """
         earlier = self._earlier()
-        for model in earlier["models"] if earlier else ():
-            # Only a bare name: a result file from elsewhere must not reach outside its folder.
-            name = Path(str(model["run_file"])).name
-            if name not in keep:
-                (self.path / name).unlink(missing_ok=True)
+        # Some file systems do not tell upper from lower case.
+        kept = {QRELS_FILE, *(name.casefold() for name in keep)}
+        for name in earlier.files if earlier else ():
+            place = self.path / name
+            if name.casefold() not in kept and earlier and earlier.wrote(place):
+                place.unlink()
 
-    def _earlier(self) -> Json | None:
+    def _earlier(self) -> _Earlier | None:
+        """Return the evaluation that is here; with force, one that cannot be read is none."""
         place = self.path / RESULT_FILE
-        if not place.is_file():
+        if not place.exists():
             return None
         try:
-            return read_result(place)
+            return _Earlier.read(place)
         except DataError as error:
-            if self._force:
-                return None
-            msg = f"{error} Or replace it with --force."
-            raise OutputError(msg) from error
+            if not self._force:
+                msg = f"{error} Or replace it with --force."
+                raise OutputError(msg) from error
+            if _is_foreign(place):
+                msg = f"{place} is no evaluation's. Move it away, or choose another folder."
+                raise OutputError(msg) from error
+            return None
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """What a result file says about the folder it lies in."""
+
+    data_hash: str
+    data_name: str
+    split: str
+    models: tuple[str, ...]
+    files: Mapping[str, str]
+
+    @classmethod
+    def read(cls, place: Path) -> _Earlier:
+        content = read_result(place)
+        with within(str(place)):
+            data, models = content["data"], content["models"]
+            runs = {str(model["run_file"]): str(model["run_sha256"]) for model in models}
+            # Anybody may have edited the file: it is not to reach out of its folder, nor to claim
+            # what an evaluation never writes.
+            runs = {
+                name: digest
+                for name, digest in runs.items()
+                if name.endswith(".run") and Path(name).name == name
+            }
+            return cls(
+                data_hash=str(data["hash"]),
+                data_name=str(data["name"]),
+                split=str(data["split"]),
+                models=tuple(str(model["spec"]) for model in models),
+                files={QRELS_FILE: str(content["qrels_sha256"]), **runs},
+            )
+
+    def wrote(self, place: Path) -> bool:
+        """Tell whether a file of the folder has the very bytes that the evaluation wrote."""
+        return (
+            place.name in self.files
+            and place.is_file()
+            and sha256_of(place) == self.files[place.name]
+        )
+
+
+def _is_foreign(place: Path) -> bool:
+    """Tell whether a result file that cannot be read is another program's, rather than damaged."""
+    if not place.is_file():
+        return True
+    try:
+        value = json.loads(place.read_bytes())
+    except ValueError:
+        return False
+    schema = value.get("schema") if isinstance(value, dict) else None
+    return not str(schema).startswith(_FAMILY)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_result(path: Path) -> Json:

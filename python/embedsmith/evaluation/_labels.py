@@ -12,7 +12,7 @@ from embedsmith.exceptions import ModelError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["file_stems", "label_specs"]
+__all__ = ["label_specs", "run_files"]
 
 
 def label_specs(specs: Sequence[str]) -> tuple[str, ...]:
@@ -65,13 +65,13 @@ def _parts(spec: str) -> tuple[str, ...]:
     return parts if parts and not parts[-1].isdecimal() else (spec,)
 
 
-def file_stems(names: Sequence[str]) -> tuple[str, ...]:
-    """Return file names, without suffix, that are safe on every system and unique.
+def run_files(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the name of each model's run file: safe on every system, and unique.
 
     Examples
     --------
-    >>> file_stems(["march/minilm", "march_minilm", "bm25"])
-    ('march_minilm', 'march_minilm-2', 'bm25')
+    >>> run_files(["march/minilm", "march_minilm", "bm25"])
+    ('march_minilm.run', 'march_minilm-2.run', 'bm25.run')
     """
     stems: list[str] = []
     taken: set[str] = set()
@@ -83,5 +83,5 @@ def file_stems(names: Sequence[str]) -> tuple[str, ...]:
             number += 1
             candidate = f"{stem}-{number}"
         taken.add(candidate.casefold())
-        stems.append(candidate)
+        stems.append(f"{candidate}.run")
     return tuple(stems)

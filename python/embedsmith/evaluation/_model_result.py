@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from embedsmith.backends import Fingerprint
 from embedsmith.datasets import Run
+from embedsmith.evaluation._records import read_key, within
 from embedsmith.evaluation._systems import Truncation
 from embedsmith.metrics import MetricTable, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from embedsmith._typing import Json
     from embedsmith.evaluation._timing import ModelTiming
 
@@ -119,24 +119,37 @@ class ModelResult:
         -------
         ModelResult
             Equal in every value.
+
+        Raises
+        ------
+        DataError
+            If a key is missing or damaged; names it.
         """
-        run = value["run"]
-        return cls(
-            name=value["name"],
-            spec=value["spec"],
-            fingerprint=Fingerprint(value["fingerprint"]["fields"]),
-            dim=value["dim"],
-            table=MetricTable.from_dict(value["metrics"]),
-            run=Run(
+        ranked = read_key(value, "run", Mapping[str, Any])
+        fingerprint = read_key(value, "fingerprint", Mapping[str, Any])
+        with within("run"):
+            depth = read_key(ranked, "depth", int)
+            run = Run(
                 {
-                    query: dict(zip(names, run["scores"][query], strict=True))
-                    for query, names in run["documents"].items()
+                    query: dict(zip(names, ranked["scores"][query], strict=True))
+                    for query, names in ranked["documents"].items()
                 }
-            ),
-            depth=run["depth"],
-            truncation=Truncation(**value["truncation"]),
-            verdict=Verdict.from_dict(value["verdict"]) if value["verdict"] else None,
-            statement=value["statement"],
+            )
+        with within("metrics"):
+            table = MetricTable.from_dict(read_key(value, "metrics", Mapping[str, Any]))
+        with within("fingerprint"):
+            fingerprint = Fingerprint(read_key(fingerprint, "fields", Mapping[str, Any]))
+        return cls(
+            name=read_key(value, "name", str),
+            spec=read_key(value, "spec", str),
+            fingerprint=fingerprint,
+            dim=read_key(value, "dim", int | None),
+            table=table,
+            run=run,
+            depth=depth,
+            truncation=read_key(value, "truncation", Truncation),
+            verdict=read_key(value, "verdict", Verdict | None),
+            statement=read_key(value, "statement", str),
             timing=timing,
         )
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from embedsmith._files import atomic_writer
 from embedsmith.datasets import Qrels
@@ -16,18 +16,17 @@ from embedsmith.evaluation._folder import (
     ResultFolder,
     check_writable,
     read_result,
+    sha256_of,
 )
 from embedsmith.evaluation._json import to_json
-from embedsmith.evaluation._labels import file_stems
+from embedsmith.evaluation._labels import run_files
 from embedsmith.evaluation._model_result import ModelResult
+from embedsmith.evaluation._records import read_key, within
 from embedsmith.evaluation._settings import Settings
-from embedsmith.evaluation._table import model_table
 from embedsmith.evaluation._timing import ModelTiming
 from embedsmith.metrics import RunComparison
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from embedsmith._typing import Json
 
 __all__ = ["DataSummary", "EvaluationResult"]
@@ -121,34 +120,19 @@ class EvaluationResult:
         for model in self.models:
             if model.name == name:
                 return model
-        known = ", ".join(model.name for model in self.models)
-        msg = f"no model {name!r} in this result; it has {known}"
+        known = ", ".join(repr(model.name) for model in self.models)
+        msg = f"this result has no model {name!r}. Ask for one of {known}."
         raise KeyError(msg)
 
-    def table(self, *, width: int = 100) -> str:
-        """Return the measures, speeds and sizes of all models as plain text.
-
-        Parameters
-        ----------
-        width : int, default 100
-            Characters per line.
-
-        Returns
-        -------
-        str
-            No newline at the end.
-        """
-        return model_table(self.models, self.settings.measures, width=width)
-
     def to_dict(self) -> Json:
-        """Return the content of ``result.json``, without the checksums of the run files.
+        """Return the content of ``result.json``, without the checksums of the other files.
 
         Returns
         -------
         dict
             Plain values; only ``timing`` differs between two equal runs.
         """
-        stems = file_stems([model.name for model in self.models])
+        names = run_files([model.name for model in self.models])
         return {
             "schema": SCHEMA,
             "command": self.settings.command(),
@@ -157,8 +141,7 @@ class EvaluationResult:
             "hardware": dict(self.hardware),
             "measures": dict(self.definitions),
             "models": [
-                model.to_dict(run_file=f"{stem}.run")
-                for model, stem in zip(self.models, stems, strict=True)
+                model.to_dict(run_file=name) for model, name in zip(self.models, names, strict=True)
             ],
             "qrels": {query: self.qrels[query] for query in self.qrels},
             "settings": self.settings.to_dict(),
@@ -182,24 +165,37 @@ class EvaluationResult:
         -------
         EvaluationResult
             Equal in every value.
+
+        Raises
+        ------
+        DataError
+            If a key is missing or damaged; names it.
         """
-        timing = dict(value["timing"])
-        timings = timing.pop("models")
+        timing = read_key(value, "timing", Mapping[str, Any])
+        with within("timing"):
+            timings = read_key(timing, "models", Mapping[str, Any])
+        models = []
+        for place, part in enumerate(read_key(value, "models", tuple[Mapping[str, Any], ...])):
+            with within(f"models[{place}]"):
+                name = read_key(part, "name", str)
+                with within("timing"):
+                    timed = read_key(timings, name, ModelTiming)
+                models.append(ModelResult.from_dict(part, timed))
+        with within("qrels"):
+            qrels = Qrels(read_key(value, "qrels", Mapping[str, Any]))
+        comparison = read_key(value, "comparison", Mapping[str, Any] | None)
+        with within("comparison"):
+            compared = RunComparison.from_dict(comparison) if comparison else None
         return cls(
-            data=DataSummary(**value["data"]),
-            settings=Settings.from_dict(value["settings"]),
-            qrels=Qrels(value["qrels"]),
-            models=tuple(
-                ModelResult.from_dict(model, ModelTiming.from_dict(timings[model["name"]]))
-                for model in value["models"]
-            ),
-            comparison=RunComparison.from_dict(value["comparison"])
-            if value["comparison"]
-            else None,
-            definitions=value["measures"],
-            hardware=value["hardware"],
-            versions=value["versions"],
-            timing=timing,
+            data=read_key(value, "data", DataSummary),
+            settings=read_key(value, "settings", Settings),
+            qrels=qrels,
+            models=tuple(models),
+            comparison=compared,
+            definitions=read_key(value, "measures", Mapping[str, str]),
+            hardware=read_key(value, "hardware", Mapping[str, Any]),
+            versions=read_key(value, "versions", Mapping[str, Any]),
+            timing={name: timing[name] for name in timing if name != "models"},
         )
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
@@ -215,7 +211,7 @@ class EvaluationResult:
         folder : path-like
             Made if it is not there. An earlier result of the same data and models is replaced.
         force : bool, default False
-            Replace another result too.
+            Replace another result too, but no file that it did not write.
 
         Returns
         -------
@@ -225,21 +221,28 @@ class EvaluationResult:
         Raises
         ------
         OutputError
-            If the folder cannot be written, or holds something else and ``force`` is not set.
+            If the folder cannot be written, would lose a file that no result there wrote, or
+            holds something else and ``force`` is not set.
         DataError
             If an id cannot stand in a TREC run file.
         """
         place = ResultFolder(folder, force=force)
-        check_writable(place.path)
-        place.check_content(data_hash=self.data.hash, models=self.settings.models)
-        place.prepare()
         content = self.to_dict()
+        written = [entry["run_file"] for entry in content["models"]]
+        check_writable(place.path)
+        place.check_content(
+            data_hash=self.data.hash, models=self.settings.models, run_files=written
+        )
+        place.prepare()
         for model, entry in zip(self.models, content["models"], strict=True):
             run_file = place.path / entry["run_file"]
             model.run.write(run_file, tag=run_file.stem)
-            entry["run_sha256"] = hashlib.sha256(run_file.read_bytes()).hexdigest()
-        self.qrels.write(place.path / QRELS_FILE)
-        place.remove_stale(keep=[entry["run_file"] for entry in content["models"]])
+            entry["run_sha256"] = sha256_of(run_file)
+        # Sorted as in the JSON, so that a result which was read back writes the same bytes.
+        judged = {query: dict(sorted(self.qrels[query].items())) for query in sorted(self.qrels)}
+        Qrels(judged).write(place.path / QRELS_FILE)
+        content["qrels_sha256"] = sha256_of(place.path / QRELS_FILE)
+        place.remove_stale(keep=written)
         result = place.path / RESULT_FILE
         with atomic_writer(result) as file:
             file.write(to_json(content).encode("utf-8"))
@@ -262,6 +265,9 @@ class EvaluationResult:
         Raises
         ------
         DataError
-            If there is no result, or one of another schema.
+            If there is no result, one of another schema, or a damaged one; names file and key.
         """
-        return cls.from_dict(read_result(Path(path)))
+        place = Path(path)
+        content = read_result(place)
+        with within(str(place)):
+            return cls.from_dict(content)

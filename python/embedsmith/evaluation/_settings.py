@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
 from embedsmith.backends import DEFAULT_BATCH_SIZE
+from embedsmith.evaluation._records import record
 
 if TYPE_CHECKING:
     from embedsmith._typing import Json
@@ -75,9 +76,10 @@ class Settings:
         for model in self.models:
             words += ["--model", model]
         words += ["--measures", ",".join(self.measures), "--depth", str(self.depth)]
-        for field in fields(self)[5:]:
+        for field in fields(self):
             value = getattr(self, field.name)
-            if value == field.default:
+            # A field with a default is an option, and one left at None was not given.
+            if field.default is MISSING or value is None or value == field.default:
                 continue
             option = "--" + field.name.replace("_", "-")
             words += [option] if value is True else [option, str(value)]
@@ -105,6 +107,4 @@ class Settings:
         Settings
             Equal to the one written.
         """
-        return cls(
-            **{**value, "models": tuple(value["models"]), "measures": tuple(value["measures"])}
-        )
+        return record(cls, value)

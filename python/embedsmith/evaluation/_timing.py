@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping  # noqa: TC003 - a record's types are read when it is
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from embedsmith.evaluation._records import record
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from embedsmith._typing import Json
 
@@ -104,14 +107,7 @@ class ModelTiming:
         ModelTiming
             Equal to the one written.
         """
-        throughput, latency = value["throughput"], value["latency"]
-        return cls(
-            **{
-                **value,
-                "throughput": Throughput(**throughput) if throughput else None,
-                "latency": Latency(**latency) if latency else None,
-            }
-        )
+        return record(cls, value)
 
 
 def measure_latency(

@@ -6,7 +6,8 @@ import textwrap
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from embedsmith.evaluation._columns import Column, fits, lay_out
+from embedsmith.reports._columns import Column, fits, lay_out
+from embedsmith.reports._table import model_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +40,7 @@ def evaluation_report(
     """
     parts = [
         _fill(_heading(result), width),
-        result.table(width=width),
+        model_table(result.models, result.settings.measures, width=width),
         "\n".join(_fill(note, width, "  ") for note in _notes(result)),
     ]
     if result.comparison is not None:
@@ -141,7 +142,7 @@ def _differences(result: EvaluationResult, width: int) -> str:
     blocks = [
         _fill(
             "Paired differences over the same queries; p by a paired randomisation test, then "
-            "corrected after Holm for all pairs of models.",
+            "corrected after Holm over all pairs of models, each measure on its own.",
             width,
         )
     ]

@@ -1,6 +1,6 @@
 import pytest
 
-from embedsmith.evaluation._labels import file_stems, label_specs
+from embedsmith.evaluation._labels import label_specs, run_files
 from embedsmith.exceptions import ModelError
 
 
@@ -27,12 +27,12 @@ def test_no_model_is_refused_with_an_example():
 
 
 @pytest.mark.parametrize("name", ["../../etc/x", "a b", "ü", "..", "", "st:C:\\m"])
-def test_file_stems_cannot_leave_their_folder(name):
-    (stem,) = file_stems([name])
-    assert stem
-    assert not stem.startswith(".")
-    assert not set(stem) & set("/\\: ")
+def test_run_files_cannot_leave_their_folder(name):
+    (file,) = run_files([name])
+    assert file.endswith(".run")
+    assert not file.startswith(".")
+    assert not set(file) & set("/\\: ")
 
 
-def test_file_stems_differ_where_a_file_system_ignores_case():
-    assert file_stems(["M", "m", "m"]) == ("M", "m-2", "m-3")
+def test_run_files_differ_where_a_file_system_ignores_case():
+    assert run_files(["M", "m", "m"]) == ("M.run", "m-2.run", "m-3.run")

@@ -1,6 +1,6 @@
 import pytest
 
-from embedsmith.evaluation._columns import Column, lay_out
+from embedsmith.reports._columns import Column, lay_out
 
 NAMES = Column("model", ("short", "a-model-with-a-name-that-is-long"), "left")
 NUMBERS = [Column(f"m{i}", (f"0.{i}1234", f"0.{i}5678")) for i in range(8)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from embedsmith.evaluation._columns import Column, fits, lay_out
+from embedsmith.reports._columns import Column, fits, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from embedsmith.evaluation._model_result import ModelResult
+    from embedsmith.evaluation import ModelResult
 
 __all__ = ["model_table"]
 
