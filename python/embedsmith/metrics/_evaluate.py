@@ -28,7 +28,15 @@ if TYPE_CHECKING:
 
     from embedsmith._typing import F64Array, QrelsLike
 
-__all__ = ["Missing", "ScoreDtype", "Ties", "bootstrap", "check_confidence", "evaluate_run"]
+__all__ = [
+    "Missing",
+    "ScoreDtype",
+    "Ties",
+    "bootstrap",
+    "check_confidence",
+    "evaluate_run",
+    "measure_intervals",
+]
 
 Ties: TypeAlias = Literal["docid_desc", "docid_asc", "input", "error"]
 Missing: TypeAlias = Literal["zero", "skip", "error"]
@@ -119,8 +127,9 @@ def evaluate_run(
     relevant document scores 0 and is counted. Duplicates cannot occur in a mapping; in arrays
     they are an error.
 
-    Intervals are bias-corrected and accelerated bootstrap intervals over queries [1]_. Drops the
-    GIL wherever no Python object is read.
+    Intervals are bias-corrected and accelerated bootstrap intervals over queries [1]_; where all
+    queries have one value, the bound that :func:`embedsmith.decide` describes. Drops the GIL
+    wherever no Python object is read.
 
     References
     ----------
@@ -180,7 +189,7 @@ def evaluate_run(
     values.flags.writeable = False
 
     names = tuple(str(measure) for measure in parsed)
-    ci, ci_method = bootstrap(
+    ci, ci_method = measure_intervals(
         dict(zip(names, values, strict=True)),
         confidence=confidence,
         n_resamples=n_resamples,
@@ -239,6 +248,29 @@ def bootstrap(
     methods: dict[str, Any] = {
         name: method for name, (_, _, method) in zip(columns, found, strict=True)
     }
+    return ci, methods
+
+
+def measure_intervals(
+    columns: dict[str, F64Array],
+    *,
+    confidence: float | None,
+    n_resamples: int,
+    seed: int,
+    threads: int | None,
+) -> tuple[dict[str, tuple[float, float]], dict[str, IntervalMethod]]:
+    """Return the intervals of values in [0, 1]: as :func:`bootstrap`, but never without width.
+
+    Where all values are equal the bootstrap has nothing to vary, and would claim certainty from a
+    single query. The interval is then the one that Markov's inequality gives; see ``decide``.
+    """
+    ci, methods = bootstrap(
+        columns, confidence=confidence, n_resamples=n_resamples, seed=seed, threads=threads
+    )
+    for name, method in methods.items():
+        if method == "constant" and confidence is not None:
+            value = float(columns[name][0])
+            ci[name] = _core.constant_interval(value, len(columns[name]), confidence=confidence)
     return ci, methods
 
 

@@ -41,7 +41,8 @@ class MetricTable:
     ci_method : dict of str to {"bca", "percentile", "constant"}
         How each interval was computed. ``"percentile"``: the acceleration or the bias correction
         is not defined for these values. ``"constant"``: all values are equal (or there is one),
-        so the interval has no width; that says nothing about other queries.
+        so that a bootstrap has nothing to vary; the interval is the bound that
+        :func:`embedsmith.decide` describes.
     n_queries : int
         Number of evaluated queries.
     n_missing : int

@@ -9,7 +9,7 @@ import numpy as np
 
 from embedsmith import _core
 from embedsmith.exceptions import MeasureError, NonFiniteError, ShapeError
-from embedsmith.metrics._evaluate import N_RESAMPLES, bootstrap, check_confidence
+from embedsmith.metrics._evaluate import N_RESAMPLES, check_confidence, measure_intervals
 from embedsmith.metrics._inputs import whole
 from embedsmith.metrics._measures import parse_measure
 from embedsmith.metrics._table import MetricTable
@@ -171,7 +171,7 @@ lower end is above 0.9.'
     column = _values(values, name)
     n = len(column)
     mean = _core.mean(column)
-    ci, methods = bootstrap(
+    ci, methods = measure_intervals(
         {name: column},
         confidence=confidence,
         n_resamples=whole("n_resamples", n_resamples, 1),
@@ -182,7 +182,6 @@ lower end is above 0.9.'
     constant = methods[name] == "constant"
     if constant:
         mean = float(column[0])
-        low, high = _core.constant_interval(mean, n, confidence=confidence)
 
     more: int | None = 0
     decision: Decision = "UNDECIDED"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from embedsmith.exceptions import DataError, MeasureError, NonFiniteError, ShapeError
-from embedsmith.metrics import evaluate_run
+from embedsmith.metrics import decide, evaluate_run
 
 QRELS = {"q1": {"a": 3, "b": 1, "z": 2}, "q2": {"c": 1}}
 RUN = {"q1": {"x": 9.0, "a": 8.0, "y": 7.0, "b": 6.0}, "q2": {"x": 2.0, "y": 1.0}}
@@ -208,7 +208,9 @@ def test_intervals_are_seeded_hold_the_mean_and_can_be_left_out():
     low, high = first.ci["RR"]
     assert low < first.mean["RR"] < high
     assert first.ci_method == {"RR": "bca", "R@1": "bca", "R@9": "constant"}
-    assert first.ci["R@9"] == (1.0, 1.0)
+    # Fifty queries, all found: the exact binomial bound 0.025^(1/50), as the verdict has it.
+    assert first.ci["R@9"] == pytest.approx((0.025 ** (1 / 50), 1.0))
+    assert first.ci["R@9"] == decide(first, measure="R@9").ci
     assert evaluate_run(qrels, run, ["RR"], confidence=None).ci == {}
 
 
@@ -217,7 +219,8 @@ def test_one_and_two_queries_have_intervals_within_their_values(n):
     qrels = {f"q{i}": {"a": 1} for i in range(n)}
     run = {f"q{i}": {"a": float(i), "b": 0.5} for i in range(n)}
     table = evaluate_run(qrels, run, ["RR"])
-    assert table.ci["RR"] == ((0.5, 0.5) if n == 1 else (0.5, 1.0))
+    # One query at 0.5 says next to nothing: 0.5 * 0.025 to 1 - 0.5 * 0.025.
+    assert table.ci["RR"] == pytest.approx((0.0125, 0.9875) if n == 1 else (0.5, 1.0))
 
 
 def test_nothing_is_warned_about_when_nothing_is_unusual():
