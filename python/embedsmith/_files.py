@@ -1,8 +1,10 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, are known by their hash, or have a near name."""
 
 from __future__ import annotations
 
 import contextlib
+import difflib
+import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -13,7 +15,25 @@ from embedsmith.exceptions import OutputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["atomic_writer"]
+__all__ = ["atomic_writer", "nearest_name", "sha256_of"]
+
+_CHUNK_BYTES = 1 << 20
+
+
+def nearest_name(path: Path) -> Path | None:
+    """Return what lies beside ``path`` under the most similar name, if any is similar."""
+    names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return path.parent / near[0] if near else None
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's content, 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager

@@ -14,7 +14,6 @@ I64Array: TypeAlias = NDArray[np.int64]
 BoolArray: TypeAlias = NDArray[np.bool_]
 
 Metric: TypeAlias = Literal["cosine", "dot", "l2"]
-Device: TypeAlias = Literal["cpu", "cuda"]
 
 QrelsLike: TypeAlias = Mapping[str, Mapping[str, int]]
 RunLike: TypeAlias = Mapping[str, Mapping[str, float]]

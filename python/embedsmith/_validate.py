@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["as_count", "as_exclude", "as_mask", "as_matrix", "as_metric"]
 
+_LARGEST_U64 = 2**64 - 1
+
 
 def as_matrix(argument: str, value: Any) -> F32Array:
     """View or convert an array-like as a C-contiguous float32 matrix.
@@ -106,21 +108,25 @@ def _tensor_to_numpy(argument: str, tensor: Any) -> np.ndarray[Any, Any]:
     return array
 
 
-def as_count(argument: str, value: Any) -> int:
-    """Return a positive integer, or say which argument is none.
+def as_count(argument: str, value: Any, *, least: int = 1, most: int | None = _LARGEST_U64) -> int:
+    """Return a whole number from ``least`` to ``most``, or say which argument is none.
 
     Raises
     ------
     ShapeError
-        If ``value`` is no integer, or is below 1.
+        If ``value`` is no integer (a boolean is none), or out of range. By default the range ends
+        where the core's 64 bits do; ``most=None`` is for a count that is cut to size afterwards.
     """
     try:
-        count = operator.index(value)
+        count = least - 1 if isinstance(value, bool) else operator.index(value)
     except TypeError as error:
-        msg = f"{argument}={value!r} is no integer; pass {argument}=1 or more."
+        msg = f"{argument}={value!r} is no integer; pass {argument}={least} or more."
         raise ShapeError(msg) from error
-    if count < 1:
-        msg = f"{argument}={count} is too small; pass {argument}=1 or more."
+    if count < least:
+        msg = f"{argument}={value!r} is too small; pass {argument}={least} or more."
+        raise ShapeError(msg)
+    if most is not None and count > most:
+        msg = f"{argument}={value!r} is too large; pass {argument}={most} or less."
         raise ShapeError(msg)
     return count
 

@@ -10,12 +10,19 @@ from embedsmith.backends._cached import CachedEncoder
 from embedsmith.backends._fingerprint import Fingerprint
 from embedsmith.backends._folders import user_cache_folder
 from embedsmith.backends._load import load_encoder
-from embedsmith.backends._protocol import DEFAULT_BATCH_SIZE, Embedded, Encoder, Role
+from embedsmith.backends._protocol import (
+    DEFAULT_BATCH_SIZE,
+    BatchModel,
+    Embedded,
+    Encoder,
+    Role,
+)
 from embedsmith.backends._resolve import resolve_model
 from embedsmith.backends.bm25 import Bm25
 
 __all__ = [
     "DEFAULT_BATCH_SIZE",
+    "BatchModel",
     "Bm25",
     "CachedEncoder",
     "Embedded",

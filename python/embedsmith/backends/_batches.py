@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
+from embedsmith._validate import as_count
 from embedsmith.backends._protocol import BatchModel, Embedded, Progress, Role
 from embedsmith.backends._texts import checked_texts, excerpt, text_key
-from embedsmith.exceptions import DataError, ModelError, NonFiniteError, ShapeError
+from embedsmith.exceptions import DataError, ModelError, NonFiniteError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,11 +95,7 @@ def _checked_size(model: BatchModel, role: Role, batch_size: int | None) -> int:
     if role not in ("query", "document"):
         msg = f"role is {role!r}; it must be 'query' or 'document'."
         raise DataError(msg)
-    size = model.batch_size if batch_size is None else batch_size
-    if size < 1:
-        msg = f"batch_size is {size}; it must be at least 1."
-        raise ShapeError(msg)
-    return size
+    return as_count("batch_size", model.batch_size if batch_size is None else batch_size)
 
 
 def _unique(items: list[str]) -> tuple[list[str], I64Array, I64Array]:

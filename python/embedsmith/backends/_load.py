@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Literal
 
+from embedsmith._validate import as_count
 from embedsmith.backends._cache import EmbeddingCache
 from embedsmith.backends._cached import CachedEncoder
 from embedsmith.backends._protocol import DEFAULT_BATCH_SIZE, BatchModel, Encoder
 from embedsmith.backends._resolve import locate_model
 from embedsmith.backends.fake import FakeEncoder
 from embedsmith.backends.sentence_transformers import SentenceTransformerEncoder
-from embedsmith.exceptions import DeviceError, ModelError, ShapeError
+from embedsmith.exceptions import DeviceError, ModelError
 
 if TYPE_CHECKING:
     import os
@@ -84,9 +85,12 @@ def load_encoder(
     >>> encoder.encode(["a text", "another"], role="document").vectors.shape
     (2, 8)
     """
-    if batch_size < 1:
-        msg = f"batch_size is {batch_size}; it must be at least 1."
-        raise ShapeError(msg)
+    # A path comes in where a folder is meant, whatever the type says.
+    given: object = spec
+    if not isinstance(given, str):
+        msg = f"spec is {spec!r}; a string is expected. For a folder write f'st:{{folder}}'."
+        raise ModelError(msg)
+    batch_size = as_count("batch_size", batch_size)
     kind, colon, name = spec.partition(":")
     model: BatchModel
     if colon and kind == "st":

@@ -15,8 +15,7 @@ __all__ = ["DEFAULT_BATCH_SIZE", "BatchModel", "Embedded", "Encoder", "Progress"
 Role: TypeAlias = Literal["query", "document"]
 Progress: TypeAlias = Callable[[int], None]
 
-# Of 16, 32 and 64, 32 was the fastest for MiniLM and mpnet on two CPU cores: larger batches pad
-# more and leave the cache, smaller ones do not fill the matrix kernels.
+# The model library's own default, so that its vectors and ours come from batches of one size.
 DEFAULT_BATCH_SIZE = 32
 
 
@@ -146,13 +145,49 @@ class BatchModel(Encoder, Protocol):
         ...
 
     def token_limit(self, role: Role) -> int | None:
-        """Return how many tokens the model looks at for this role."""
+        """Return how many tokens the model looks at for this role.
+
+        Parameters
+        ----------
+        role : {"query", "document"}
+            Chooses the prompt.
+
+        Returns
+        -------
+        int or None
+            None means all.
+        """
         ...
 
     def count_tokens(self, texts: Sequence[str], role: Role) -> I64Array:
-        """Return the untruncated token count of prompt and text, special tokens included."""
+        """Return the untruncated token count of prompt and text, special tokens included.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Distinct.
+        role : {"query", "document"}
+            Chooses the prompt.
+
+        Returns
+        -------
+        ndarray of shape (n_texts,), int64
+        """
         ...
 
     def encode_batch(self, texts: Sequence[str], role: Role) -> F32Array:
-        """Return the vectors of one forward pass, in the order of ``texts``."""
+        """Return the vectors of one forward pass.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Distinct.
+        role : {"query", "document"}
+            Chooses the prompt.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, dim), float32
+            In the order of ``texts``.
+        """
         ...

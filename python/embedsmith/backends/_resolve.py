@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from embedsmith._deps import require
+from embedsmith._files import nearest_name
 from embedsmith.backends._packaged import PACKAGED, find_packaged
 from embedsmith.exceptions import ModelError
 
@@ -77,10 +78,8 @@ def _is_path(text: str) -> bool:
 
 
 def _no_such_folder(path: Path) -> ModelError:
-    near: list[str] = []
-    if path.parent.is_dir():
-        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=1)
-    hint = f"Did you mean {path.parent / near[0]}?" if near else "Check the path."
+    near = nearest_name(path)
+    hint = f"Did you mean {near}?" if near else "Check the path."
     return ModelError(f"The model folder {path} does not exist. {hint}")
 
 

@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from embedsmith._validate import as_count
 from embedsmith.backends._fingerprint import Fingerprint, canonical_json
 from embedsmith.backends._model_folder import ModelFolder, Module, read_json
 from embedsmith.backends._safetensors import tensor_table
@@ -114,7 +115,9 @@ def read_space(
     """
     first, settings = folder.modules[0], folder.settings
     full = _declared_dim(folder)
-    cut = truncate_dim if truncate_dim is not None else settings.get("truncate_dim")
+    cut = settings.get("truncate_dim")
+    if truncate_dim is not None:
+        cut = as_count("truncate_dim", truncate_dim)
     if cut is not None and not 1 <= cut <= full:
         msg = f"truncate_dim is {cut}; this model's vectors have 1 to {full} columns."
         raise ShapeError(msg)
@@ -175,6 +178,7 @@ def _token_limit(module: Module, override: int | None) -> int | None:
         declared = min(limits, default=None)
     if override is None:
         return declared
+    override = as_count("max_tokens", override)
     top = longest if longest is not None and longest > 0 else declared
     if override < _LEAST_TOKENS or (top is not None and override > top):
         msg = f"max_tokens is {override}; this model can look at {_LEAST_TOKENS} to {top} tokens."

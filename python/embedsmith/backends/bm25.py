@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embedsmith._deps import require
+from embedsmith._validate import as_count
 from embedsmith.backends._fingerprint import Fingerprint
 from embedsmith.backends._texts import checked_texts
 from embedsmith.exceptions import DataError, ShapeError
@@ -130,9 +131,7 @@ class Bm25:
         DataError
             If a query is not a string that UTF-8 can hold.
         """
-        if k < 1:
-            msg = f"k is {k}; it must be at least 1."
-            raise ShapeError(msg)
+        k = as_count("k", k, most=None)
         if not self._n_docs:
             msg = "Nothing is indexed yet. Call build(documents) first."
             raise ShapeError(msg)

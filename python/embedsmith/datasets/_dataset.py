@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedsmith.datasets._phrases import counted, first_of
+from embedsmith.datasets._phrases import counted
 from embedsmith.datasets._texts import Corpus, Queries
 from embedsmith.exceptions import DataError
+from embedsmith.metrics._inputs import first_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +72,7 @@ class Dataset:
         if unjudged:
             msg = (
                 f"{counted(len(unjudged), 'query', 'queries')} of {self.name!r} without "
-                f"judgement: {first_of(unjudged)}. "
+                f"judgement: {first_ids(unjudged)}. "
                 "Leave them out, or use Dataset.build, which does."
             )
             raise DataError(msg)
@@ -194,10 +195,10 @@ def _unknown_message(name: str, qrels: Qrels, documents: list[str], queries: lis
     seen = []
     if documents:
         count = counted(len(documents), "document")
-        seen.append(f"{count} that the corpus lacks: {first_of(documents)}")
+        seen.append(f"{count} that the corpus lacks: {first_ids(documents)}")
     if queries:
         count = counted(len(queries), "query", "queries")
-        seen.append(f"{count} that the queries lack: {first_of(queries)}")
+        seen.append(f"{count} that the queries lack: {first_ids(queries)}")
     fix = (
         "Check that corpus, queries and qrels are of one data set."
         if len(queries) == len(qrels)

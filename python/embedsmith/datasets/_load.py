@@ -86,14 +86,17 @@ def load_dataset(
         raise DataError(msg)
     name = os.fspath(path)
     if name.startswith(_SAMPLE):
-        return _load_sample(name.removeprefix(_SAMPLE), split)
+        if format == "jsonl":
+            msg = f"{name} is in BEIR's layout. Leave format out, or pass format='beir'."
+            raise DataError(msg)
+        return _load_sample(name.removeprefix(_SAMPLE), split=split, allow_missing=allow_missing)
     place = existing(path)
     if (format or ("beir" if place.is_dir() else "jsonl")) == "beir":
         return load_beir(place, split=split, allow_missing=allow_missing)
     return load_pairs(place, split=split)
 
 
-def _load_sample(name: str, split: str) -> Dataset:
+def _load_sample(name: str, *, split: str, allow_missing: bool) -> Dataset:
     samples = resources.files("embedsmith.datasets") / "samples"
     # Nothing beside the listed names is opened: a name is no path.
     names = sorted(entry.name for entry in samples.iterdir()) if samples.is_dir() else []
@@ -102,4 +105,4 @@ def _load_sample(name: str, split: str) -> Dataset:
         msg = f"there is no sample {name!r}. Those that exist: {known}."
         raise DataError(msg)
     with resources.as_file(samples / name) as folder:
-        return load_beir(Path(folder), split=split)
+        return load_beir(Path(folder), split=split, allow_missing=allow_missing)

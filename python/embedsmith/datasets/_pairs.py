@@ -10,8 +10,9 @@ import numpy as np
 from embedsmith import _core
 from embedsmith.datasets._dataset import Dataset
 from embedsmith.datasets._qrels import Qrels
+from embedsmith.datasets._run import Run
 from embedsmith.datasets._texts import Corpus, Queries
-from embedsmith.exceptions import DataError
+from embedsmith.exceptions import DataError, ParseError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,13 +32,30 @@ def load_pairs(path: Path, *, split: str) -> Dataset:
         folder = path.parent.parent if path.parent.name == "qrels" else path.parent
         msg = f"{path} is one part of a BEIR data set. Name its folder: {folder}."
         raise DataError(msg)
-    queries, documents, offsets, rows = _core.read_pairs(path)
+    try:
+        queries, documents, offsets, rows = _core.read_pairs(path)
+    except ParseError as error:
+        for kind, what in ((Qrels, "judgements"), (Run, "a run")):
+            if _reads(kind, path):
+                msg = (
+                    f"{path} holds {what} without texts. Read it with {kind.__name__}.read(path); "
+                    "a data set is a BEIR folder, or JSON lines with query and positive."
+                )
+                raise DataError(msg) from error
+        raise
     query_ids = tuple(map(_content_id, queries))
     doc_ids = tuple(map(_content_id, documents))
     grades = np.ones(len(rows), np.int64)
     qrels = Qrels._of(query_ids, doc_ids, offsets, rows, grades)  # noqa: SLF001 - of this package
     corpus, asked = Corpus(doc_ids, documents), Queries(query_ids, queries)
     return Dataset.build(name, corpus, asked, qrels, split=split, path=path)
+
+
+def _reads(kind: type[Qrels | Run], path: Path) -> bool:
+    try:
+        return len(kind.read(path)) > 0
+    except DataError:
+        return False
 
 
 def _content_id(text: str) -> str:

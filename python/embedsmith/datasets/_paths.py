@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from embedsmith._files import nearest_name
 from embedsmith.exceptions import DataError
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def existing(path: str | os.PathLike[str]) -> Path:
     if not folder.is_dir():
         msg = f"{wanted} does not exist, nor does the folder {folder}. Check the path."
         raise DataError(msg)
-    near = difflib.get_close_matches(wanted.name, [entry.name for entry in folder.iterdir()], n=1)
-    fix = f"Did you mean {folder / near[0]}?" if near else f"{folder} holds {listing(folder)}."
+    near = nearest_name(wanted)
+    fix = f"Did you mean {near}?" if near else f"{folder} holds {listing(folder)}."
     msg = f"{wanted} does not exist (relative paths start at {Path.cwd()}). {fix}"
     raise DataError(msg)
 

@@ -1,13 +1,8 @@
-"""Counts and lists of ids as words."""
+"""Counts as words."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["counted", "first_of"]
+__all__ = ["counted"]
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:
@@ -19,14 +14,3 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     ('1 query', '2,000 results')
     """
     return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
-def first_of(ids: Sequence[str], most: int = 5) -> str:
-    """Return the first ids, quoted, with dots where there are more.
-
-    Examples
-    --------
-    >>> first_of(["a", "b", "c"], most=2)
-    "'a', 'b', ..."
-    """
-    return ", ".join(map(repr, ids[:most])) + (", ..." if len(ids) > most else "")

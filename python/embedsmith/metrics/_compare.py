@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 
 from embedsmith import _core
+from embedsmith._validate import as_count
 from embedsmith.exceptions import DataError, MeasureError
 from embedsmith.metrics._comparison import (
     Correction,
@@ -24,7 +25,7 @@ from embedsmith.metrics._evaluate import (
     check_confidence,
     evaluate_run,
 )
-from embedsmith.metrics._inputs import Run, check_choice, first_ids, whole
+from embedsmith.metrics._inputs import Run, check_choice, first_ids
 from embedsmith.metrics._measures import Measure, parse_measures
 
 if TYPE_CHECKING:
@@ -205,9 +206,10 @@ def compare_tables(
     _two_or_more(tables)
     check_confidence(confidence)
     check_choice("correction", correction, get_args(Correction))
-    n_permutations = whole("n_permutations", n_permutations, 1)
-    n_resamples = whole("n_resamples", n_resamples, 1)
-    seed = whole("seed", seed, 0)
+    n_permutations = as_count("n_permutations", n_permutations)
+    n_resamples = as_count("n_resamples", n_resamples)
+    seed = as_count("seed", seed, least=0)
+    threads = None if threads is None else as_count("threads", threads)
     names = tuple(tables)
     first = tables[names[0]]
     wanted = first.measures if measures is None else tuple(map(str, parse_measures(measures)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from embedsmith import _core
+from embedsmith._validate import as_count
 from embedsmith.exceptions import DataError, MeasureError
 from embedsmith.metrics._inputs import (
     ArrayRun,
@@ -16,7 +17,6 @@ from embedsmith.metrics._inputs import (
     check_choice,
     first_ids,
     plain_dict,
-    whole,
 )
 from embedsmith.metrics._measures import Measure, parse_measures
 from embedsmith.metrics._table import IntervalMethod, MetricTable
@@ -148,8 +148,9 @@ def evaluate_run(
     check_choice("missing", missing, get_args(Missing))
     check_choice("score_dtype", score_dtype, get_args(ScoreDtype))
     check_confidence(confidence)
-    n_resamples = whole("n_resamples", n_resamples, 1)
-    seed = whole("seed", seed, 0)
+    n_resamples = as_count("n_resamples", n_resamples)
+    seed = as_count("seed", seed, least=0)
+    threads = None if threads is None else as_count("threads", threads)
 
     judged = plain_dict("qrels", qrels)
     f32_scores = score_dtype == "f32"

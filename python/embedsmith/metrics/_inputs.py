@@ -16,13 +16,12 @@ from embedsmith.exceptions import DataError, MeasureError, ShapeError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ArrayRun", "Run", "array_run", "check_choice", "first_ids", "plain_dict", "whole"]
+__all__ = ["ArrayRun", "Run", "array_run", "check_choice", "first_ids", "plain_dict"]
 
 # Scores and rows, such as TopK; a structural type, for search is beside this layer.
 Run: TypeAlias = RunLike | tuple[Any, Any]
 
 _TWO_DIMENSIONS = 2
-_TWO_TO_64 = 2**64
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,13 @@ def plain_dict(argument: str, value: object) -> dict[str, Any]:
 
 
 def first_ids(ids: Iterable[str], most: int = 5) -> str:
-    """Return the first ids for a message."""
+    """Return the first ids, quoted, with dots where there are more.
+
+    Examples
+    --------
+    >>> first_ids(["a", "b", "c"], most=2)
+    "'a', 'b', ..."
+    """
     shown = list(islice(ids, most + 1))
     return ", ".join(repr(i) for i in shown[:most]) + (", ..." if len(shown) > most else "")
 
@@ -63,18 +68,6 @@ def check_choice(argument: str, value: str, choices: Collection[str]) -> None:
     hint = f"did you mean {near[0]!r}?" if near else f"choose one of {sorted(choices)}."
     msg = f"{argument}={value!r} is not known; {hint}"
     raise MeasureError(msg)
-
-
-def whole(argument: str, value: object, least: int) -> int:
-    """Return a count or seed as an int, or refuse what is below ``least`` or above 64 bits."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        number = least - 1
-    else:
-        number = int(value)
-    if not least <= number < _TWO_TO_64:
-        msg = f"{argument}={value!r}; pass a whole number from {least} to 2**64 - 1."
-        raise ShapeError(msg)
-    return number
 
 
 def _positions(

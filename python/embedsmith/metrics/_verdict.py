@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from embedsmith import _core
+from embedsmith._validate import as_count
 from embedsmith.exceptions import MeasureError, NonFiniteError, ShapeError
 from embedsmith.metrics._evaluate import N_RESAMPLES, check_confidence, measure_intervals
-from embedsmith.metrics._inputs import whole
 from embedsmith.metrics._measures import parse_measure
 from embedsmith.metrics._table import MetricTable
 
@@ -167,16 +167,16 @@ lower end is above 0.9.'
     name = str(parse_measure(measure))
     _check_thresholds(fine_tune_below, keep_above)
     check_confidence(confidence)
-    min_queries = whole("min_queries", min_queries, 1)
+    min_queries = as_count("min_queries", min_queries)
     column = _values(values, name)
     n = len(column)
     mean = _core.mean(column)
     ci, methods = measure_intervals(
         {name: column},
         confidence=confidence,
-        n_resamples=whole("n_resamples", n_resamples, 1),
-        seed=whole("seed", seed, 0),
-        threads=threads,
+        n_resamples=as_count("n_resamples", n_resamples),
+        seed=as_count("seed", seed, least=0),
+        threads=None if threads is None else as_count("threads", threads),
     )
     low, high = ci[name]
     constant = methods[name] == "constant"

@@ -129,7 +129,7 @@ def search_matrix(
 ) -> TopK:
     """Search a matrix that is already float32; `norms` are the core's, if known."""
     # No query can get more rows than there are, and a k beyond 64 bits is as good as all.
-    k = min(as_count("k", k), max(corpus.shape[0], 1))
+    k = min(as_count("k", k, most=None), max(corpus.shape[0], 1))
     scores, rows = core_topk(
         queries,
         corpus,

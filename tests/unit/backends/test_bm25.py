@@ -104,8 +104,10 @@ def test_wrong_use_is_refused() -> None:
         Bm25().build(["fine", "\udc80"])
     with pytest.raises(ShapeError, match=r"Call build\(documents\) first"):
         Bm25().search(["a"])
-    with pytest.raises(ShapeError, match="k is 0"):
+    with pytest.raises(ShapeError, match="k=0 is too small"):
         built(DOCUMENTS).search(["a"], k=0)
+    with pytest.raises(ShapeError, match="k='3' is no integer"):
+        built(DOCUMENTS).search(["a"], k="3")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("options", [{"k1": -1.0}, {"b": 1.1}, {"b": float("nan")}])

@@ -49,6 +49,11 @@ def test_a_wrong_spec_names_the_right_ones(spec: str, message: str) -> None:
         load_encoder(spec, cache=False)
 
 
+def test_a_path_in_place_of_a_spec_names_the_spec(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"a string is expected.*f'st:\{folder\}'"):
+        load_encoder(tmp_path, cache=False)  # type: ignore[arg-type]
+
+
 def torch_like(*, cuda: str | None, gpus: int) -> SimpleNamespace:
     return SimpleNamespace(
         __version__="9.9",

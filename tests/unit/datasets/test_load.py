@@ -106,6 +106,35 @@ def test_an_unknown_sample_lists_those_that_exist(
     assert load_dataset("sample:bank").name == "bank"
 
 
+def test_a_sample_honours_format_and_allow_missing(
+    beir: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = beir.path.parent / "package"
+    (package / "samples").mkdir(parents=True)
+    monkeypatch.setattr("importlib.resources.files", lambda _: package)
+    beir.put("qrels/test.tsv", "q1\td1\t1\nq1\tgone\t1\n")
+    beir.path.rename(package / "samples" / "bank")
+    with pytest.raises(DataError, match="gone"):
+        load_dataset("sample:bank")
+    assert load_dataset("sample:bank", allow_missing=True).n_dropped == 1
+    with pytest.raises(DataError, match="pass format='beir'"):
+        load_dataset("sample:bank", format="jsonl")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("q1 0 d1 2", r"holds judgements without texts. Read it with Qrels\.read\(path\)"),
+        ("q1 Q0 d1 1 0.5 tag", r"holds a run without texts. Read it with Run\.read\(path\)"),
+    ],
+)
+def test_plain_trec_names_its_reader(tmp_path: Path, line: str, said: str) -> None:
+    file = tmp_path / "plain.txt"
+    file.write_text(line + "\n")
+    with pytest.raises(DataError, match=said):
+        load_dataset(file)
+
+
 def test_the_public_names_are_those_of_the_package() -> None:
     assert embedsmith.load_dataset is load_dataset
 

@@ -189,6 +189,8 @@ def test_judgements_and_runs_that_do_not_fit_are_refused(qrels, run, message):
         ({"seed": -1}, ShapeError, "seed=-1"),
         ({"seed": 2**64}, ShapeError, "seed=18446744073709551616"),
         ({"threads": 0}, ShapeError, "threads=0"),
+        ({"threads": -1}, ShapeError, "threads=-1"),
+        ({"threads": "2"}, ShapeError, "threads='2'"),
         ({"doc_ids": ["a"]}, DataError, "belong to a run of arrays"),
     ],
 )
