@@ -126,6 +126,15 @@ def eval_command(
             show_default=False,
         ),
     ] = None,
+    truncate_dim: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Keep the first columns of each vector. Default: all.",
+            show_default=False,
+        ),
+    ] = None,
     query_prompt: Annotated[
         str | None,
         typer.Option(
@@ -213,6 +222,7 @@ def eval_command(
             device=device,
             batch_size=batch_size,
             max_tokens=max_tokens,
+            truncate_dim=truncate_dim,
             query_prompt=query_prompt,
             document_prompt=document_prompt,
             trust_remote_code=trust_remote_code,
@@ -229,8 +239,6 @@ def eval_command(
         )
         result = replace(
             result,
-            # The name that finds the data again: a sample's own path is of this installation.
-            settings=replace(result.settings, data=data),
             # As typed, with the places it wrote to: they differ between equal runs.
             timing={**result.timing, "arguments": list(context.obj)},
         )

@@ -46,6 +46,8 @@ class Dataset:
         Queries of the source that have no judgement in this split and are left out.
     n_dropped : int, default 0
         Judgements left out because they name an unknown document or query.
+    source : str or None
+        What :func:`load_dataset` was given, word for word; it finds the data set again.
 
     Raises
     ------
@@ -61,6 +63,7 @@ class Dataset:
     path: Path | None = None
     n_unjudged: int = 0
     n_dropped: int = 0
+    source: str | None = None
     _hash: str | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

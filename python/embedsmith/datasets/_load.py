@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -89,11 +90,14 @@ def load_dataset(
         if format == "jsonl":
             msg = f"{name} is in BEIR's layout. Leave format out, or pass format='beir'."
             raise DataError(msg)
-        return _load_sample(name.removeprefix(_SAMPLE), split=split, allow_missing=allow_missing)
-    place = existing(path)
-    if (format or ("beir" if place.is_dir() else "jsonl")) == "beir":
-        return load_beir(place, split=split, allow_missing=allow_missing)
-    return load_pairs(place, split=split)
+        data = _load_sample(name.removeprefix(_SAMPLE), split=split, allow_missing=allow_missing)
+    else:
+        place = existing(path)
+        if (format or ("beir" if place.is_dir() else "jsonl")) == "beir":
+            data = load_beir(place, split=split, allow_missing=allow_missing)
+        else:
+            data = load_pairs(place, split=split)
+    return replace(data, source=name)
 
 
 def _load_sample(name: str, *, split: str, allow_missing: bool) -> Dataset:

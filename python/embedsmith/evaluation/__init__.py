@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from embedsmith.evaluation._encoder_settings import EncoderSettings
 from embedsmith.evaluation._evaluate import DEFAULT_MEASURES, evaluate
 from embedsmith.evaluation._folder import ResultFolder
 from embedsmith.evaluation._model_result import ModelResult
@@ -14,6 +15,7 @@ from embedsmith.evaluation._timing import Latency, ModelTiming, Throughput
 __all__ = [
     "DEFAULT_MEASURES",
     "DataSummary",
+    "EncoderSettings",
     "EvaluationResult",
     "Latency",
     "ModelResult",

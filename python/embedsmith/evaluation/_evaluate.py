@@ -6,15 +6,16 @@ import logging
 import time
 from datetime import datetime, timezone
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from itertools import combinations
+from typing import TYPE_CHECKING
 
 from embedsmith._core import thread_count
-from embedsmith.backends import DEFAULT_BATCH_SIZE, load_encoder
+from embedsmith.backends import DEFAULT_BATCH_SIZE, Bm25, EmbeddingCache, load_encoder
 from embedsmith.datasets import Dataset, Run, load_dataset
 from embedsmith.evaluation._definitions import define
 from embedsmith.evaluation._environment import hardware, versions
 from embedsmith.evaluation._model_result import ModelResult
-from embedsmith.evaluation._models import Model, open_models
+from embedsmith.evaluation._models import Model, OpenModel, open_models
 from embedsmith.evaluation._progress import Progress, Silent
 from embedsmith.evaluation._result import DataSummary, EvaluationResult
 from embedsmith.evaluation._runner import Observation, Runner
@@ -33,8 +34,10 @@ from embedsmith.metrics import (
 from embedsmith.search import TopK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from embedsmith._typing import Json
 
 __all__ = ["DEFAULT_MEASURES", "evaluate"]
 
@@ -47,7 +50,7 @@ _OPEN_DEPTH = 1000
 
 
 def evaluate(
-    encoders: Model | Sequence[Model] | Mapping[str, Model],
+    encoders: Model | Iterable[Model] | Mapping[str, Model],
     data: Dataset | str | Path,
     *,
     split: str = "test",
@@ -56,11 +59,12 @@ def evaluate(
     device: str = "cpu",
     batch_size: int = DEFAULT_BATCH_SIZE,
     max_tokens: int | None = None,
+    truncate_dim: int | None = None,
     query_prompt: str | None = None,
     document_prompt: str | None = None,
     trust_remote_code: bool = False,
     allow_download: bool = False,
-    cache: str | Path | Literal[False] | None = None,
+    cache: EmbeddingCache | str | Path | bool | None = None,
     allow_missing: bool = False,
     seed: int = 0,
     confidence: float = 0.95,
@@ -78,7 +82,7 @@ def evaluate(
 
     Parameters
     ----------
-    encoders : spec, Encoder, Bm25, a sequence of them, or a mapping from names to them
+    encoders : spec, Encoder, Bm25, an iterable of them, or a mapping from names to them
         ``"st:all-MiniLM-L6-v2"``, ``"bm25"``, or an open model, which stays open. A mapping chooses
         the names in the result; otherwise they are taken from the specs.
     data : Dataset or path
@@ -90,10 +94,13 @@ def evaluate(
     depth : int, optional
         Documents kept per query. Default: 100 or the largest cutoff, and 1,000 as soon as a
         measure without a cutoff (``AP``, ``RR``) is among the measures.
-    device, batch_size, max_tokens, query_prompt, document_prompt, trust_remote_code, allow_download
+    device, batch_size, max_tokens, truncate_dim, query_prompt, document_prompt
         Handed to ``load_encoder`` for every spec; open models keep their own.
-    cache : path, bool or None
-        Folder of cached embeddings; None is the user's cache folder, False caches nothing.
+    trust_remote_code, allow_download : bool, default False
+        Likewise.
+    cache : path, EmbeddingCache, bool or None
+        Folder of cached embeddings for every spec; None and True are the user's cache folder,
+        False caches nothing.
     allow_missing : bool, default False
         Drop judgements of unknown documents, and count them, when ``data`` is a path.
     seed : int, default 0
@@ -146,33 +153,35 @@ def evaluate(
     if latency_queries < 0:
         msg = f"latency_queries is {latency_queries}; use 0 to time none, or how many to time."
         raise ShapeError(msg)
-    as_given = str(data.path or data.name) if isinstance(data, Dataset) else str(data)
     if not isinstance(data, Dataset):
         data = load_dataset(data, split=split, allow_missing=allow_missing)
+    options: Json = {
+        "device": device,
+        "batch_size": batch_size,
+        "max_tokens": max_tokens,
+        "truncate_dim": truncate_dim,
+        "query_prompt": query_prompt,
+        "document_prompt": document_prompt,
+        "trust_remote_code": trust_remote_code,
+    }
     load = partial(
         load_encoder,
-        device=device,
-        batch_size=batch_size,
-        max_tokens=max_tokens,
-        query_prompt=query_prompt,
-        document_prompt=document_prompt,
-        trust_remote_code=trust_remote_code,
+        **options,
         allow_download=allow_download,
-        cache=cache,
+        cache=None if cache is True else cache,
     )
     with open_models(encoders, load) as opened:
+        _warn_of_twins(opened)
+        if not any(entry.owned and not isinstance(entry.model, Bm25) for entry in opened):
+            # They reached no model, and are not to be read as if they had.
+            options = {**dict.fromkeys(options), "trust_remote_code": False}
         settings = Settings(
-            data=as_given,
+            **options,
+            data=str(data.source or data.path or data.name),
             split=data.split,
             models=tuple(entry.model.spec for entry in opened),
             measures=tuple(str(measure) for measure in parsed),
             depth=depth,
-            device=device,
-            batch_size=batch_size,
-            max_tokens=max_tokens,
-            query_prompt=query_prompt,
-            document_prompt=document_prompt,
-            trust_remote_code=trust_remote_code,
             allow_missing=allow_missing,
             seed=seed,
             confidence=confidence,
@@ -193,7 +202,6 @@ def evaluate(
             observation = runner.run(entry.label, entry.model)
             # Its memory is to be free before the next one loads.
             entry.release()
-            _warn_of_twin(entry.label, observation, models)
             models.append(_measured(entry.label, observation, data, parsed, judge, depth=depth))
     comparison = None
     if len(models) > 1:
@@ -239,14 +247,14 @@ def _depth(depth: int | None, measures: Sequence[Measure]) -> int:
     return depth
 
 
-def _warn_of_twin(label: str, observation: Observation, models: Sequence[ModelResult]) -> None:
-    for model in models:
-        if model.fingerprint == observation.fingerprint:
+def _warn_of_twins(opened: Sequence[OpenModel]) -> None:
+    for first, second in combinations(opened, 2):
+        if first.model.fingerprint == second.model.fingerprint:
             logger.warning(
                 "%s and %s are the same model (fingerprint %s): their difference says nothing.",
-                model.name,
-                label,
-                model.fingerprint.short,
+                first.label,
+                second.label,
+                first.model.fingerprint.short,
             )
 
 
@@ -288,6 +296,7 @@ def _measured(
         spec=observation.spec,
         fingerprint=observation.fingerprint,
         dim=observation.dim,
+        encoder=observation.encoder,
         table=table,
         run=Run.from_topk(hits.scores, hits.rows, data.queries.ids, data.corpus.ids),
         depth=depth,
@@ -308,4 +317,7 @@ def _summary(data: Dataset) -> DataSummary:
         n_judgements=data.qrels.n_pairs,
         n_unjudged=data.n_unjudged,
         n_dropped=data.n_dropped,
+        n_blank_documents=data.corpus.n_empty,
+        n_blank_queries=data.queries.n_empty,
+        n_repeated_documents=len(data.corpus) - len(set(data.corpus.texts)),
     )

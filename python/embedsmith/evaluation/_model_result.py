@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from embedsmith.backends import Fingerprint
 from embedsmith.datasets import Run
+from embedsmith.evaluation._encoder_settings import EncoderSettings
 from embedsmith.evaluation._records import read_key, within
 from embedsmith.evaluation._systems import Truncation
 from embedsmith.metrics import MetricTable, Verdict
@@ -35,6 +36,8 @@ class ModelResult:
         Identity of the model.
     dim : int or None
         Width of the embeddings; None for a lexical model.
+    encoder : EncoderSettings or None
+        Device, batch size, prompts and limit that it ran with; None for a lexical model.
     table : MetricTable
         Measures per query, means, intervals and counts.
     run : Run
@@ -55,6 +58,7 @@ class ModelResult:
     spec: str
     fingerprint: Fingerprint
     dim: int | None
+    encoder: EncoderSettings | None
     table: MetricTable
     run: Run
     depth: int
@@ -90,6 +94,7 @@ class ModelResult:
                 "fields": dict(self.fingerprint.fields),
             },
             "dim": self.dim,
+            "encoder": asdict(self.encoder) if self.encoder else None,
             "metrics": self.table.to_dict(),
             "run": {
                 "depth": self.depth,
@@ -144,6 +149,7 @@ class ModelResult:
             spec=read_key(value, "spec", str),
             fingerprint=fingerprint,
             dim=read_key(value, "dim", int | None),
+            encoder=read_key(value, "encoder", EncoderSettings | None),
             table=table,
             run=run,
             depth=depth,

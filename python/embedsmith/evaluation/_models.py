@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -41,7 +41,7 @@ class OpenModel:
 
 @contextmanager
 def open_models(
-    models: Model | Sequence[Model] | Mapping[str, Model], load: Callable[[str], Encoder]
+    models: Model | Iterable[Model] | Mapping[str, Model], load: Callable[[str], Encoder]
 ) -> Iterator[tuple[OpenModel, ...]]:
     """Open all models, and close those that were opened here in the end.
 
@@ -49,7 +49,7 @@ def open_models(
 
     Parameters
     ----------
-    models : spec, Encoder, Bm25, a sequence of them, or a mapping from names to them
+    models : spec, Encoder, Bm25, an iterable of them, or a mapping from names to them
         As ``evaluate`` takes them.
     load : callable
         Opens a spec that is not ``"bm25"``.
@@ -72,10 +72,12 @@ def open_models(
         yield tuple(opened)
 
 
-def _labelled(models: Model | Sequence[Model] | Mapping[str, Model]) -> dict[str, Model]:
+def _labelled(models: Model | Iterable[Model] | Mapping[str, Model]) -> dict[str, Model]:
     if isinstance(models, Mapping):
         label_specs(list(models))
         return dict(models)
-    listed = [models] if isinstance(models, str) or not isinstance(models, Sequence) else models
+    listed = (
+        list(models) if isinstance(models, Iterable) and not isinstance(models, str) else [models]
+    )
     specs = [model if isinstance(model, str) else model.spec for model in listed]
     return dict(zip(label_specs(specs), listed, strict=True))

@@ -24,7 +24,7 @@ from embedsmith.evaluation._model_result import ModelResult
 from embedsmith.evaluation._records import read_key, within
 from embedsmith.evaluation._settings import Settings
 from embedsmith.evaluation._timing import ModelTiming
-from embedsmith.metrics import RunComparison
+from embedsmith.metrics import RunComparison, Verdict
 
 if TYPE_CHECKING:
     from embedsmith._typing import Json
@@ -48,6 +48,10 @@ class DataSummary:
         Queries without a judgement in this split, which were left out.
     n_dropped : int
         Judgements of unknown documents that ``allow_missing`` left out.
+    n_blank_documents, n_blank_queries : int
+        Texts that are empty or blank; they are embedded like any other.
+    n_repeated_documents : int
+        Documents with the very text of one before them: no model can tell the two apart.
     """
 
     name: str
@@ -58,6 +62,9 @@ class DataSummary:
     n_judgements: int
     n_unjudged: int
     n_dropped: int
+    n_blank_documents: int
+    n_blank_queries: int
+    n_repeated_documents: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +103,13 @@ class EvaluationResult:
 
     @property
     def verdict(self) -> str:
-        """Each model's statement, one per line."""
+        """What to quote: each model's statement, one per line; ``verdicts`` holds the values."""
         return "\n".join(model.statement for model in self.models)
+
+    @property
+    def verdicts(self) -> dict[str, Verdict | None]:
+        """Each model's verdict by name; None for a lexical model, which cannot be fine-tuned."""
+        return {model.name: model.verdict for model in self.models}
 
     def model(self, name: str) -> ModelResult:
         """Return one model's part.

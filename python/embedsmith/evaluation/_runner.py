@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from embedsmith._typing import Json, Metric
     from embedsmith.datasets import Dataset
+    from embedsmith.evaluation._encoder_settings import EncoderSettings
     from embedsmith.evaluation._progress import Progress
     from embedsmith.evaluation._settings import Settings
     from embedsmith.search import TopK
@@ -44,6 +45,7 @@ class Observation:
     fingerprint: Fingerprint
     dim: int | None
     metric: Metric
+    encoder: EncoderSettings | None
     hits: TopK
     truncation: Truncation
     timing: ModelTiming
@@ -58,7 +60,7 @@ class Runner:
     data : Dataset
         What they are asked.
     settings : Settings
-        Depth, batch size and device.
+        Of the evaluation.
     place : dict
         Hardware and versions: a stored measurement counts only for the same.
     latency_queries : int
@@ -96,9 +98,7 @@ class Runner:
     def _system(self, model: Encoder | Bm25, label: str) -> System:
         if isinstance(model, Bm25):
             return LexicalSystem(model, label=label)
-        return DenseSystem(
-            model, label=label, batch_size=self.settings.batch_size, threads=self.threads
-        )
+        return DenseSystem(model, label=label, threads=self.threads)
 
     def _observe(self, label: str, system: System, memory: PeakMemory) -> Observation:
         queries = self.data.queries.texts
@@ -114,6 +114,7 @@ class Runner:
             fingerprint=system.fingerprint,
             dim=system.dim,
             metric=system.metric,
+            encoder=system.encoder_settings,
             hits=hits,
             truncation=reading.truncation,
             timing=self._timing(label, system, reading, memory, search_s),
@@ -122,19 +123,15 @@ class Runner:
     def _timing(
         self, label: str, system: System, reading: Reading, memory: PeakMemory, search_s: float
     ) -> ModelTiming:
-        name = self._measurement_name()
-        stored = system.recall(name)
-        throughput, earlier = reading.throughput, {}
-        latency = None
+        name = self._measurement_name(system)
+        known = system.recall(name) or {}
+        measured: Json = {}
+        if reading.throughput is not None:
+            measured["throughput"] = asdict(reading.throughput)
         wanted = min(self.latency_queries, len(self.data.queries.texts))
-        if stored and not reading.n_embedded:
-            when = stored["measured_at"]
-            throughput = Throughput(**stored["throughput"])
-            earlier = {"throughput": when, "peak_memory_bytes": when}
-            if wanted and stored["latency"] and stored["latency"]["n_queries"] == wanted:
-                latency = Latency(**stored["latency"])
-                earlier["latency"] = when
-        if latency is None and wanted:
+        usable = known.get("latency", {}).get("value", {}).get("n_queries") == wanted
+        # A model that has computed nothing is not loaded for a figure that is known.
+        if wanted and (reading.n_embedded or not usable):
             with _stage(self.progress, label, "timing single queries", wanted):
                 latency = measure_latency(
                     lambda query: system.answer(query, _SERVED_K),
@@ -142,42 +139,39 @@ class Runner:
                     limit=wanted,
                     advance=self.progress.advance,
                 )
-        timing = ModelTiming(
+            measured["latency"] = latency and asdict(latency)
+        if reading.throughput is not None:
+            measured["peak_memory_bytes"] = memory.peak_bytes
+        if measured:
+            now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            fresh = {what: {"measured_at": now, "value": measured[what]} for what in measured}
+            system.remember(name, {**known, **fresh})
+        earlier = {what: known[what] for what in known.keys() - measured.keys()}
+        if not wanted:
+            earlier.pop("latency", None)
+        shown = {**{what: kept["value"] for what, kept in earlier.items()}, **measured}
+        return ModelTiming(
             n_embedded=reading.n_embedded,
             n_cached=reading.n_cached,
-            load_s=reading.load_s,
+            load_s=system.load_s,
             search_s=search_s,
-            throughput=throughput,
-            latency=latency,
-            peak_memory_bytes=stored["peak_memory_bytes"]
-            if stored and earlier
-            else memory.peak_bytes,
-            earlier=earlier,
+            throughput=Throughput(**shown["throughput"]) if "throughput" in shown else None,
+            latency=Latency(**shown["latency"]) if "latency" in shown else None,
+            peak_memory_bytes=shown.get("peak_memory_bytes", memory.peak_bytes),
+            earlier={what: kept["measured_at"] for what, kept in earlier.items()},
         )
-        # A run that was resumed for its last few texts knows less than the one before it.
-        known = stored["throughput"]["n_texts"] if stored else 0
-        if reading.throughput and reading.throughput.n_texts >= known:
-            system.remember(
-                name,
-                {
-                    "measured_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-                    "throughput": asdict(reading.throughput),
-                    "latency": asdict(latency) if latency else None,
-                    "peak_memory_bytes": timing.peak_memory_bytes,
-                },
-            )
-        return timing
 
-    def _measurement_name(self) -> str:
+    def _measurement_name(self, system: System) -> str:
+        encoder = system.encoder_settings
         circumstances = {
             **self.place,
-            "batch_size": self.settings.batch_size,
+            "batch_size": encoder and encoder.batch_size,
             "data": self.data.hash,
-            "device": self.settings.device,
+            "device": encoder and encoder.device,
             "threads": self.threads,
         }
         digest = hashlib.sha256(to_json(circumstances).encode("utf-8")).hexdigest()
-        return f"evaluation/1/{digest}"
+        return f"evaluation/2/{digest}"
 
 
 @contextmanager

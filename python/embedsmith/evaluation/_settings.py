@@ -23,7 +23,7 @@ class Settings:
     Attributes
     ----------
     data : str
-        The path as given.
+        As it was named: a path as given, or ``"sample:bank"``.
     split : str
         Judgements used.
     models : tuple of str
@@ -32,8 +32,9 @@ class Settings:
         Canonical names, such as ``nDCG@10``.
     depth : int
         Documents kept per query.
-    device, batch_size, max_tokens, query_prompt, document_prompt
-        As ``load_encoder`` takes them; None is the model's own.
+    device, batch_size, max_tokens, truncate_dim, query_prompt, document_prompt
+        As ``load_encoder`` takes them, for models that were given by their specs; None is the
+        model's own. ``ModelResult.encoder`` says how each model ran.
     trust_remote_code : bool
         Whether a model could run code of its own.
     allow_missing : bool
@@ -51,9 +52,10 @@ class Settings:
     models: tuple[str, ...]
     measures: tuple[str, ...]
     depth: int
-    device: str = "cpu"
-    batch_size: int = DEFAULT_BATCH_SIZE
+    device: str | None = "cpu"
+    batch_size: int | None = DEFAULT_BATCH_SIZE
     max_tokens: int | None = None
+    truncate_dim: int | None = None
     query_prompt: str | None = None
     document_prompt: str | None = None
     trust_remote_code: bool = False

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 from embedsmith.backends import CachedEncoder
+from embedsmith.evaluation._encoder_settings import EncoderSettings
 from embedsmith.evaluation._timed import TimedModel
 from embedsmith.evaluation._timing import Throughput
 from embedsmith.search import Index
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from embedsmith._typing import F32Array, Json, Metric
-    from embedsmith.backends import Bm25, Embedded, Encoder, Fingerprint, Role
-    from embedsmith.backends._protocol import BatchModel
+    from embedsmith.backends import BatchModel, Bm25, Embedded, Encoder, Fingerprint, Role
     from embedsmith.evaluation._progress import Progress
     from embedsmith.search import TopK
 
@@ -63,17 +63,14 @@ class Reading:
     truncation : Truncation
         What was cut.
     n_embedded, n_cached : int
-        Texts worked on now, and texts taken from the cache.
-    load_s : float
-        Seconds until the model was ready; 0 if it was not needed.
+        Texts worked on now, and texts taken from the cache; a repeated text counts each time.
     throughput : Throughput or None
-        None if every text came from the cache.
+        None if a text came from the cache: the few that are left tell no rate.
     """
 
     truncation: Truncation
     n_embedded: int
     n_cached: int
-    load_s: float
     throughput: Throughput | None
 
 
@@ -95,6 +92,14 @@ class System(Protocol):
     @property
     def fingerprint(self) -> Fingerprint:
         """Identity of the model."""
+
+    @property
+    def encoder_settings(self) -> EncoderSettings | None:
+        """How the encoder runs; None for a lexical model."""
+
+    @property
+    def load_s(self) -> float:
+        """Seconds that it took to load the model; 0 while it was not needed."""
 
     def read(self, documents: Sequence[str], queries: Sequence[str], progress: Progress) -> Reading:
         """Embed or index all texts."""
@@ -124,23 +129,19 @@ class DenseSystem:
         The model; left open by ``close``.
     label : str
         Name shown in progress.
-    batch_size, threads : int or None
-        Handed to the encoder and to the search.
+    threads : int or None
+        Of the search.
     """
 
-    def __init__(
-        self, encoder: Encoder, *, label: str, batch_size: int | None, threads: int | None
-    ) -> None:
+    def __init__(self, encoder: Encoder, *, label: str, threads: int | None) -> None:
         self._cached: CachedEncoder | None = None
-        self._timed: TimedModel
         if isinstance(encoder, CachedEncoder):
             self._timed = TimedModel(encoder.encoder)
-            self._cached = CachedEncoder(self._timed, encoder.cache)
+            self._cached = CachedEncoder(cast("BatchModel", self._timed), encoder.cache)
         else:
             # One that is no BatchModel is asked for whole lists only.
             self._timed = TimedModel(cast("BatchModel", encoder))
         self._label = label
-        self._batch_size = batch_size
         self._threads = threads
         self._index: Index | None = None
         self._queries: F32Array | None = None
@@ -148,18 +149,25 @@ class DenseSystem:
         self.dim: int | None = encoder.dim
         self.metric: Metric = encoder.metric
         self.fingerprint = encoder.fingerprint
+        self.encoder_settings = EncoderSettings.of(encoder)
+
+    @property
+    def load_s(self) -> float:
+        """Seconds that it took to load the model; 0 while it was not needed."""
+        return self._timed.load_s
 
     def read(self, documents: Sequence[str], queries: Sequence[str], progress: Progress) -> Reading:
         """Embed all documents, then all queries."""
         document_part = self._embed(documents, "document", progress)
         query_part = self._embed(queries, "query", progress)
-        self._index = Index(document_part.vectors, metric=self._timed.metric, threads=self._threads)
+        self._index = Index(document_part.vectors, metric=self.metric, threads=self._threads)
         self._queries = query_part.vectors
-        timed = self._timed
         n_cached = document_part.n_cached + query_part.n_cached
+        # Equal texts of one role are computed once, with and without a cache.
+        n_computed = len(set(documents)) + len(set(queries))
         return Reading(
             truncation=Truncation(
-                max_tokens=timed.max_tokens,
+                max_tokens=self.encoder_settings.max_tokens,
                 n_documents=len(documents),
                 documents=document_part.n_truncated,
                 n_queries=len(queries),
@@ -167,8 +175,7 @@ class DenseSystem:
             ),
             n_embedded=len(documents) + len(queries) - n_cached,
             n_cached=n_cached,
-            load_s=timed.load_s,
-            throughput=Throughput(timed.n_texts, timed.seconds) if timed.n_texts else None,
+            throughput=None if n_cached else Throughput(n_computed, self._timed.seconds),
         )
 
     def _embed(self, texts: Sequence[str], role: Role, progress: Progress) -> Embedded:
@@ -176,7 +183,7 @@ class DenseSystem:
         progress.begin(self._label, stage, len(texts))
         try:
             return (self._cached or self._timed).encode(
-                texts, role=role, batch_size=self._batch_size, progress=_Increments(progress)
+                texts, role=role, progress=_Increments(progress)
             )
         finally:
             progress.end()
@@ -232,6 +239,8 @@ class LexicalSystem:
         self.dim: int | None = None
         self.metric: Metric = "dot"
         self.fingerprint = model.fingerprint
+        self.encoder_settings = None
+        self.load_s = 0.0
 
     def read(self, documents: Sequence[str], queries: Sequence[str], progress: Progress) -> Reading:
         """Index all documents; queries are read when they are searched."""
@@ -248,7 +257,6 @@ class LexicalSystem:
             truncation=Truncation(None, len(documents), 0, len(queries), 0),
             n_embedded=len(documents),
             n_cached=0,
-            load_s=0.0,
             throughput=Throughput(len(documents), seconds),
         )
 

@@ -45,7 +45,7 @@ class Throughput:
     Attributes
     ----------
     n_texts : int
-        Texts really embedded; those from the cache do not count.
+        Texts computed; one that stands several times is computed once.
     seconds : float
         Wall time they took.
     """
@@ -66,18 +66,19 @@ class ModelTiming:
     Attributes
     ----------
     n_embedded, n_cached : int
-        Texts worked on by this run, and texts taken from the cache.
+        Texts worked on by this run, and texts taken from the cache; together all texts.
     load_s, search_s : float
         Seconds to load the model and to search all queries.
     throughput : Throughput or None
-        None if nothing was embedded and no earlier run left a measurement.
+        None if texts came from the cache and no earlier run, that embedded all, left a
+        measurement.
     latency : Latency or None
         None if it was not asked for.
     peak_memory_bytes : int
         Largest resident size of the process while the model ran.
     earlier : dict
         Which of ``throughput``, ``latency`` and ``peak_memory_bytes`` an earlier run measured, and
-        when: a run that finds every text in the cache cannot measure them itself.
+        when: a run that finds texts in the cache cannot measure them itself.
     """
 
     n_embedded: int

@@ -58,6 +58,7 @@ def _model(model: ModelResult) -> Json:
         "spec": model.spec,
         "fingerprint": model.fingerprint.digest,
         "dim": model.dim,
+        "encoder": asdict(model.encoder) if model.encoder else None,
         "measures": {
             name: {"mean": mean, "interval": list(model.table.ci[name])}
             for name, mean in model.table.mean.items()

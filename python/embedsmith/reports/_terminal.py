@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from embedsmith.evaluation import EvaluationResult, ModelResult
+    from embedsmith.evaluation import DataSummary, EvaluationResult, ModelResult
     from embedsmith.metrics import PairDifference
 
 __all__ = ["evaluation_report"]
@@ -87,6 +87,7 @@ def _notes(result: EvaluationResult) -> Iterator[str]:
             f"{n_no_relevant:,} of {result.data.n_queries:,} queries have no relevant document; "
             "they score 0."
         )
+    yield from _text_notes(result.data)
     if result.data.n_unjudged:
         yield f"{result.data.n_unjudged:,} queries are not judged in this split and were left out."
     if result.data.n_dropped:
@@ -111,9 +112,24 @@ def _speed_notes(result: EvaluationResult) -> Iterator[str]:
     )
     if dates:
         yield (
-            f"*: measured on {', '.join(dates)}, when these texts were embedded; this run took "
-            "their embeddings from the cache."
+            f"*: measured on {', '.join(dates)}, by an earlier run; this one took embeddings from "
+            "the cache."
         )
+    if any(model.timing.throughput is None for model in result.models):
+        yield (
+            "texts/s is - where embeddings came from the cache and no run before had embedded all "
+            "of these texts."
+        )
+
+
+def _text_notes(data: DataSummary) -> Iterator[str]:
+    for count, of, what in (
+        (data.n_blank_documents, data.n_documents, "documents are blank"),
+        (data.n_blank_queries, data.n_queries, "queries are blank"),
+        (data.n_repeated_documents, data.n_documents, "documents repeat the text of another"),
+    ):
+        if count:
+            yield f"{count:,} of {of:,} {what}; they were embedded and ranked like any other."
 
 
 def _moment(stamp: str) -> str:

@@ -1,15 +1,17 @@
+import json
 import logging
 import sqlite3
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from embedsmith.backends import Bm25, load_encoder
+from embedsmith.backends import Bm25, EmbeddingCache, load_encoder
 from embedsmith.backends.fake import FakeEncoder
-from embedsmith.datasets import Corpus, Dataset, Qrels, Queries
-from embedsmith.evaluation import EvaluationResult, evaluate
+from embedsmith.datasets import Corpus, Dataset, Qrels, Queries, load_dataset
+from embedsmith.evaluation import EncoderSettings, EvaluationResult, evaluate
 from embedsmith.exceptions import DeviceError, MeasureError, ModelError, ShapeError
 
 N = 12
@@ -127,10 +129,18 @@ def test_a_baseline_is_what_the_others_are_compared_with(data):
     assert {(pair.a, pair.b) for pair in result.comparison.pairs} == {("bm25", "fake:8")}
 
 
-def test_the_same_space_under_two_names_is_warned_about(data, caplog):
+def test_the_same_space_under_two_names_is_warned_about_before_any_work(data, caplog):
+    class Watch(Heard):
+        def begin(self, model, stage, total):
+            assert "a and b are the same model" in caplog.text
+            super().begin(model, stage, total)
+
     with caplog.at_level(logging.WARNING, logger="embedsmith"):
-        evaluate({"a": load_encoder("fake:8"), "b": load_encoder("fake:8")}, data)
-    assert "a and b are the same model" in caplog.text
+        heard = Watch()
+        models = {"a": load_encoder("fake:8"), "b": load_encoder("fake:8")}
+        evaluate(models, data, latency_queries=0, progress=heard)
+    assert heard.stages
+    assert caplog.text.count("are the same model") == 1
 
 
 def test_distances_rank_the_nearest_first(data):
@@ -222,20 +232,198 @@ def test_the_verdict_is_on_recall_at_10_whatever_is_measured(data):
     assert model.table.measures == ("P@1",)
 
 
-def test_a_speed_measured_on_more_texts_is_not_replaced_by_a_resumed_run(data, tmp_path):
-    cache = tmp_path / "c"
-    evaluate("fake:8", data, cache=cache)
+def forget(cache, n_texts):
+    """Take texts out of the only cache file of a folder, and return what was measured."""
     (file,) = cache.glob("*.sqlite3")
     with sqlite3.connect(file) as database:
-        kept = database.execute("SELECT * FROM measurements").fetchall()
-        database.execute("DELETE FROM vectors WHERE key IN (SELECT key FROM vectors LIMIT 3)")
+        rows = dict(database.execute("SELECT name, value FROM measurements").fetchall())
+        database.execute(
+            "DELETE FROM vectors WHERE key IN (SELECT key FROM vectors LIMIT ?)", (n_texts,)
+        )
     database.close()
+    return {name: json.loads(value) for name, value in rows.items()}
+
+
+def test_a_resumed_run_shows_the_speed_of_the_whole_run_before_it(data, tmp_path):
+    cache = tmp_path / "c"
+    whole = evaluate("fake:8", data, cache=cache).models[0].timing
+    (before,) = forget(cache, 3).values()
     timing = evaluate("fake:8", data, cache=cache).models[0].timing
-    assert timing.n_embedded == 3
+    assert (timing.n_embedded, timing.n_cached) == (3, 2 * N - 3)
+    assert timing.throughput == whole.throughput
+    # The model was loaded for the three texts, so it could be asked for its latency.
+    assert set(timing.earlier) == {"throughput", "peak_memory_bytes"}
+    (after,) = forget(cache, 0).values()
+    assert after["throughput"] == before["throughput"]
+
+
+def test_a_resumed_run_without_a_whole_one_before_it_shows_no_speed(data, tmp_path):
+    cache = tmp_path / "c"
+    first = Dataset.build(
+        "first",
+        data.corpus,
+        Queries(data.queries.ids[:3], data.queries.texts[:3]),
+        Qrels({query: data.qrels[query] for query in data.queries.ids[:3]}),
+    )
+    evaluate("fake:8", first, cache=cache)
+    timing = evaluate("fake:8", data, cache=cache).models[0].timing
+    assert timing.n_embedded == N - 3
+    assert timing.throughput is None
+    assert timing.latency is not None
     assert not timing.earlier
-    with sqlite3.connect(file) as database:
-        assert database.execute("SELECT * FROM measurements").fetchall() == kept
-    database.close()
+
+
+def test_a_speed_counts_each_text_once_with_and_without_a_cache(data, tmp_path):
+    repeated = Dataset.build(
+        "repeated",
+        Corpus(IDS["d"], ("one", "two", "three") * 4),
+        Queries(IDS["q"], ("one", "two") * 6),
+        data.qrels,
+    )
+    for cache in (False, tmp_path / "c"):
+        timing = evaluate("fake:8", repeated, cache=cache, latency_queries=0).models[0].timing
+        assert timing.throughput is not None
+        assert timing.throughput.n_texts == 3 + 2
+        assert timing.n_embedded == 2 * N
+
+
+def test_what_a_later_run_measures_is_remembered_beside_the_rest(data, tmp_path, monkeypatch):
+    cache = tmp_path / "c"
+    first = evaluate("fake:8", data, cache=cache, latency_queries=0).models[0].timing
+    assert first.latency is None
+    second = evaluate("fake:8", data, cache=cache).models[0].timing
+    assert set(second.earlier) == {"throughput", "peak_memory_bytes"}
+    # The first query that was timed alone made the model ready.
+    assert second.load_s > 0
+    monkeypatch.setattr(FakeEncoder, "encode_batch", pytest.fail)
+    third = evaluate("fake:8", data, cache=cache).models[0].timing
+    assert third.latency == second.latency
+    assert third.throughput == first.throughput
+    assert set(third.earlier) == {"throughput", "peak_memory_bytes", "latency"}
+    assert third.load_s == 0
+
+
+def test_latency_is_measured_past_the_cache(data, tmp_path, monkeypatch):
+    evaluate("fake:8", data, cache=tmp_path / "c", latency_queries=0)
+    asked: list[tuple[str, ...]] = []
+    batch = FakeEncoder.encode_batch
+
+    def noted(self, texts, role):
+        asked.append((*texts, role))
+        return batch(self, texts, role)
+
+    monkeypatch.setattr(FakeEncoder, "encode_batch", noted)
+    evaluate("fake:8", data, cache=tmp_path / "c", latency_queries=4)
+    assert [texts for texts in asked if "warm-up" not in texts] == [
+        *((f"word{i}", "query") for i in (0, 3, 7)),
+        *((f"word{i}", "query") for i in (0, 3, 7, 11)),
+    ]
+
+
+def test_an_open_encoder_keeps_its_own_settings(data, monkeypatch):
+    sizes = set()
+    batch = FakeEncoder.encode_batch
+
+    def noted(self, texts, role):
+        sizes.add(len(texts))
+        return batch(self, texts, role)
+
+    monkeypatch.setattr(FakeEncoder, "encode_batch", noted)
+    monkeypatch.setattr(FakeEncoder, "device", "cuda:1", raising=False)
+    mine = FakeEncoder(16, batch_size=4, max_tokens=9, query_prompt="ask: ")
+    result = evaluate([mine, "bm25"], data, device="cpu", batch_size=7, latency_queries=0)
+    assert sizes == {1, 4}
+    assert result.model("fake:16").encoder == EncoderSettings("cuda:1", 4, 9, "ask: ", "")
+    assert result.model("bm25").encoder is None
+    settings = result.settings
+    assert (settings.device, settings.batch_size, settings.max_tokens) == (None, None, None)
+    by_spec = evaluate("fake:8", data, batch_size=7, latency_queries=0)
+    assert by_spec.models[0].encoder is not None
+    assert by_spec.settings.batch_size == by_spec.models[0].encoder.batch_size == 7
+
+
+def test_a_speed_is_remembered_for_the_device_it_was_measured_on(data, tmp_path, monkeypatch):
+    def throughput(device):
+        monkeypatch.setattr(FakeEncoder, "device", device, raising=False)
+        encoder = load_encoder("fake:8", cache=tmp_path / "c")
+        return evaluate(encoder, data, latency_queries=0).models[0].timing.throughput
+
+    measured = throughput("cuda:0")
+    assert measured is not None
+    assert throughput("cpu") is None
+    assert throughput("cuda:0") == measured
+
+
+@pytest.mark.parametrize(
+    ("cache", "folder"),
+    [
+        (None, "cache/embeddings"),
+        (True, "cache/embeddings"),
+        ("elsewhere", "elsewhere"),
+        (EmbeddingCache("elsewhere"), "elsewhere"),
+        (False, None),
+    ],
+)
+def test_a_cache_may_be_named_in_each_documented_way(data, tmp_path, monkeypatch, cache, folder):
+    monkeypatch.chdir(tmp_path)
+    evaluate("fake:8", data, cache=cache, latency_queries=0)
+    assert {file.parent for file in tmp_path.rglob("*.sqlite3")} == (
+        {tmp_path / folder} if folder else set()
+    )
+
+
+def test_models_may_come_from_any_iterable(data):
+    specs = ["fake:8", "bm25"]
+    for models in ((spec for spec in specs), tuple(specs), dict.fromkeys(specs).keys()):
+        result = evaluate(models, data, latency_queries=0)
+        assert [model.spec for model in result.models] == specs
+
+
+def test_truncate_dim_reaches_the_encoder_and_the_settings(data, monkeypatch):
+    seen = {}
+
+    def load(spec, **options):
+        seen.update(options)
+        return load_encoder(spec, **{**options, "truncate_dim": None})
+
+    monkeypatch.setattr("embedsmith.evaluation._evaluate.load_encoder", load)
+    result = evaluate("fake:8", data, truncate_dim=4, latency_queries=0)
+    assert seen["truncate_dim"] == result.settings.truncate_dim == 4
+
+
+def test_the_data_keep_the_name_they_were_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pairs.jsonl").write_text('{"query": "a b", "positive": "b c"}\n')
+    for name in ("sample:bank", "pairs.jsonl", "./pairs.jsonl"):
+        for given in (name, load_dataset(name)):
+            result = evaluate("bm25", given, latency_queries=0)
+            assert result.settings.data == name
+            assert str(tmp_path) not in json.dumps(result.to_dict())
+    assert evaluate("bm25", Path("pairs.jsonl"), latency_queries=0).settings.data == "pairs.jsonl"
+
+
+def test_data_that_were_built_are_named_by_their_name(data):
+    assert evaluate("bm25", data, latency_queries=0).settings.data == "words"
+
+
+def test_verdicts_are_kept_by_name_beside_what_they_say(data):
+    result = evaluate(["fake:8", "bm25"], data, latency_queries=0)
+    assert result.verdicts == {"fake:8": result.models[0].verdict, "bm25": None}
+    assert result.verdict.splitlines() == [model.statement for model in result.models]
+
+
+def test_blank_and_repeated_texts_are_counted(data):
+    texts = ("", "  ", "word2 common", "word2 common", *data.corpus.texts[4:])
+    odd = Dataset.build(
+        "odd",
+        Corpus(data.corpus.ids, texts),
+        Queries(data.queries.ids, (" ", *data.queries.texts[1:])),
+        data.qrels,
+    )
+    result = evaluate("fake:8", odd, latency_queries=0)
+    summary = result.to_dict()["data"]
+    counts = {name: count for name, count in summary.items() if "blank" in name or "rep" in name}
+    assert counts == {"n_blank_documents": 2, "n_blank_queries": 1, "n_repeated_documents": 1}
 
 
 def test_throughput_counts_neither_loading_nor_the_cache(data, monkeypatch):

@@ -20,6 +20,7 @@ def test_the_command_carries_every_setting_that_can_change_a_number():
         device="cuda",
         batch_size=8,
         max_tokens=64,
+        truncate_dim=32,
         query_prompt="q: ",
         document_prompt="d: ",
         trust_remote_code=True,
@@ -34,6 +35,11 @@ def test_the_command_carries_every_setting_that_can_change_a_number():
         if name not in {"models", "data"}:
             assert f"--{name.replace('_', '-')}" in words
     assert words[words.index("--query-prompt") + 1] == "q: "
+
+
+def test_what_reached_no_model_is_not_in_the_command():
+    settings = Settings("d", "test", ("bm25",), ("R@10",), 100, device=None, batch_size=None)
+    assert settings.command()[-2:] == ["--depth", "100"]
 
 
 def test_settings_survive_the_trip_through_json():

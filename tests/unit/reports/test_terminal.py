@@ -84,6 +84,36 @@ def test_speeds_of_an_earlier_run_are_marked_and_dated(result):
     assert len(re.findall(r"\d\*", text)) == 1
 
 
+def test_a_speed_that_nobody_measured_is_a_dash_with_its_reason(result):
+    model = result.models[1]
+    timing = dataclasses.replace(model.timing, throughput=None)
+    alone = dataclasses.replace(
+        result, models=(dataclasses.replace(model, timing=timing),), comparison=None
+    )
+    text = " ".join(evaluation_report(alone).split())
+    assert "texts/s is - where embeddings came from the cache" in text
+    assert "texts/s is -" not in evaluation_report(result)
+
+
+def test_blank_and_repeated_texts_are_said_in_words(result):
+    data = dataclasses.replace(
+        result.data, n_blank_documents=3, n_blank_queries=2, n_repeated_documents=5
+    )
+    text = " ".join(evaluation_report(dataclasses.replace(result, data=data)).split())
+    for said in (
+        "3 of 40 documents are blank",
+        "2 of 40 queries are blank",
+        "5 of 40 documents repeat the text of another",
+    ):
+        assert said in text
+    assert "blank" not in evaluation_report(result)
+
+
+def test_the_family_of_the_correction_is_named(result):
+    text = " ".join(evaluation_report(result).split())
+    assert "after Holm over all pairs of models, each measure on its own" in text
+
+
 def test_a_single_model_has_no_differences(result):
     alone = dataclasses.replace(result, models=result.models[:1], comparison=None)
     assert "Paired" not in evaluation_report(alone)
@@ -96,3 +126,6 @@ def test_the_summary_carries_means_intervals_and_verdicts(result):
     assert model["measures"]["AP"]["mean"] == result.models[1].table.mean["AP"]
     assert model["verdict"] in {"FINE_TUNE", "KEEP", "UNDECIDED"}
     assert len(summary["differences"]) == 3 * 5
+    assert summary["data"]["n_blank_documents"] == 0
+    assert model["encoder"]["batch_size"] == 32
+    assert summary["models"][0]["encoder"] is None
