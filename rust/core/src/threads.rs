@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -43,8 +43,15 @@ pub fn resolve(wanted: Option<usize>) -> Result<usize> {
             Ok(n) if n > 0 => Ok(n),
             _ => Err(Error::Threads { found: text }),
         },
-        _ => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+        _ => Ok(granted()),
     }
+}
+
+/// Processors granted to this process. Asked once: the answer is read from the cgroup's files, which
+/// takes longer than a small search.
+fn granted() -> usize {
+    static GRANTED: OnceLock<usize> = OnceLock::new();
+    *GRANTED.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// Pools by process and width.
