@@ -12,6 +12,7 @@
     │   └── UnsafeModelError                a model that would run code or unpickle
     ├── DeviceError (RuntimeError)          a device asked for and not there
     ├── MissingDependencyError (ImportError)  an optional package that is not installed
+    ├── OutOfMemoryError (MemoryError)      a result that no memory can hold
     ├── OutputError (OSError)               a place that cannot be written
     └── CacheError (RuntimeError)           an embedding cache that cannot be used
 
@@ -29,6 +30,7 @@ __all__ = [
     "MissingDependencyError",
     "ModelError",
     "NonFiniteError",
+    "OutOfMemoryError",
     "OutputError",
     "ParseError",
     "ShapeError",
@@ -74,6 +76,10 @@ class DeviceError(EmbedsmithError, RuntimeError):
 
 class MissingDependencyError(EmbedsmithError, ImportError):
     """An optional package is not installed; the message holds the command that installs it."""
+
+
+class OutOfMemoryError(EmbedsmithError, MemoryError):
+    """A result is larger than the memory; the message holds its size."""
 
 
 class OutputError(EmbedsmithError, OSError):

@@ -2,7 +2,6 @@
 
 /// What can be wrong with an input.
 #[derive(Debug, thiserror::Error, PartialEq)]
-#[non_exhaustive]
 pub enum Error {
     /// A flat buffer does not hold `rows * dim` values.
     #[error("{argument} holds {len} values, which is not {rows} rows of {dim}.")]
@@ -78,6 +77,15 @@ pub enum Error {
         /// Queries.
         expected: usize,
     },
+    /// Offsets that do not cut a list into parts.
+    #[error(
+        "exclude has offsets that do not rise from 0 to {rows}, the number of rows excluded; \
+         pass one list of corpus rows per query."
+    )]
+    ExcludeOffsets {
+        /// Rows in all lists.
+        rows: usize,
+    },
     /// An exclusion that names no corpus row.
     #[error(
         "exclude names row {row} for query {query}, but corpus has rows 0 to {last}. \
@@ -103,12 +111,14 @@ pub enum Error {
     },
     /// A number of threads that is none.
     #[error(
-        "threads={found} is no positive number; \
-         pass threads=1 or more, or unset EMBEDSMITH_NUM_THREADS."
+        "threads={found} is no number from 1 to {most}; \
+         pass another one, or unset EMBEDSMITH_NUM_THREADS."
     )]
     Threads {
         /// The value found.
         found: String,
+        /// Threads allowed.
+        most: usize,
     },
     /// The system refused to start threads.
     #[error("the system refused {threads} threads ({reason}); pass a smaller threads=.")]
@@ -117,6 +127,17 @@ pub enum Error {
         threads: usize,
         /// The system's words.
         reason: String,
+    },
+    /// A result that no memory can hold.
+    #[error(
+        "{argument} needs {bytes} bytes, which this machine does not have. \
+         Ask for less at once: fewer queries a call, or a smaller k."
+    )]
+    Memory {
+        /// What it is for.
+        argument: &'static str,
+        /// Its size.
+        bytes: u128,
     },
     /// The job was stopped by its caller.
     #[error("stopped on request.")]
@@ -294,3 +315,21 @@ pub enum Error {
 
 /// Result with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// A vector of `len` values, or [`Error::Memory`] where the allocator refuses it.
+///
+/// The plain way would abort the process.
+///
+/// # Errors
+/// See above.
+pub fn filled<T: Clone>(argument: &'static str, value: T, len: Option<usize>) -> Result<Vec<T>> {
+    let bytes = len.map_or(u128::MAX, |len| len as u128 * size_of::<T>() as u128);
+    let mut values = Vec::new();
+    match len {
+        Some(len) if values.try_reserve_exact(len).is_ok() => {
+            values.resize(len, value);
+            Ok(values)
+        }
+        _ => Err(Error::Memory { argument, bytes }),
+    }
+}

@@ -15,11 +15,8 @@ impl Ranked {
     /// `Less` if `self` comes before `other` in a result list.
     #[must_use]
     pub fn order(&self, other: &Self) -> Ordering {
-        other
-            .goodness
-            .partial_cmp(&self.goodness)
-            .unwrap_or(Ordering::Equal)
-            .then(self.row.cmp(&other.row))
+        // Adding 0 makes -0 and 0 one; the order is total even if memory changes under a search.
+        (other.goodness + 0.0).total_cmp(&(self.goodness + 0.0)).then(self.row.cmp(&other.row))
     }
 }
 

@@ -2,10 +2,12 @@
 
 use embedsmith_core::error::Error;
 use pyo3::PyErr;
+use pyo3::exceptions::PyKeyboardInterrupt;
 
 pyo3::import_exception!(embedsmith.exceptions, DataError);
 pyo3::import_exception!(embedsmith.exceptions, DeviceError);
 pyo3::import_exception!(embedsmith.exceptions, NonFiniteError);
+pyo3::import_exception!(embedsmith.exceptions, OutOfMemoryError);
 pyo3::import_exception!(embedsmith.exceptions, OutputError);
 pyo3::import_exception!(embedsmith.exceptions, ParseError);
 pyo3::import_exception!(embedsmith.exceptions, ShapeError);
@@ -29,6 +31,17 @@ pub(crate) fn to_py(error: &Error) -> PyErr {
         | Error::ListRow { .. }
         | Error::ListHole { .. }
         | Error::ListRepeats { .. } => DataError::new_err(message),
-        _ => ShapeError::new_err(message),
+        Error::Memory { .. } => OutOfMemoryError::new_err(message),
+        Error::Stopped => PyKeyboardInterrupt::new_err(message),
+        Error::Layout { .. }
+        | Error::Width { .. }
+        | Error::ZeroK
+        | Error::Empty { .. }
+        | Error::TooManyRows { .. }
+        | Error::PerRow { .. }
+        | Error::ExcludeLength { .. }
+        | Error::ExcludeOffsets { .. }
+        | Error::ExcludeRow { .. }
+        | Error::Threads { .. } => ShapeError::new_err(message),
     }
 }

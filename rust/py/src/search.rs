@@ -11,8 +11,10 @@ use crate::arrays::rows;
 use crate::error::{ShapeError, to_py};
 use crate::interrupt;
 
-/// Multiply-adds from which a job gets a thread of its own, so that Ctrl-C is heard: some 10 ms.
-const LONG_WORK: usize = 1 << 30;
+/// Multiply-adds, or hits, from which a job gets a thread of its own so that Ctrl-C is heard: what
+/// portable code does in some 50 ms.
+const LONG_WORK: usize = 1 << 26;
+const LONG_ANSWER: usize = 1 << 18;
 
 type Hits<'py> = (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray2<i64>>);
 
@@ -80,7 +82,9 @@ fn topk<'py>(
         pass: None,
     };
     let count = queries.len();
-    let hits = interrupt::run(py, search.work() >= LONG_WORK, |control| search.run(control))?;
+    let answer = count.saturating_mul(k.min(corpus.len()));
+    let long = search.work() >= LONG_WORK || answer >= LONG_ANSWER;
+    let hits = interrupt::run(py, long, |control| search.run(control))?;
     let shape = (count, hits.width);
     let shaped = |error: numpy::ndarray::ShapeError| ShapeError::new_err(error.to_string());
     Ok((
@@ -100,7 +104,7 @@ fn row_norms<'py>(
     let corpus = rows("corpus", &corpus)?;
     let kernels = Kernels::from_environment().map_err(|error| to_py(&error))?;
     let threads = threads::resolve(threads).map_err(|error| to_py(&error))?;
-    let long = corpus.len().saturating_mul(corpus.dim()) >= LONG_WORK / 64;
+    let long = corpus.len().saturating_mul(corpus.dim()) >= LONG_WORK / 4;
     let norms =
         interrupt::run(py, long, |control| core_row_norms(kernels, corpus, threads, control))?;
     Ok(norms.into_pyarray(py))

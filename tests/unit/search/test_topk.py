@@ -6,13 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
 import pytest
 
 import embedsmith as es
-from embedsmith.exceptions import DeviceError, NonFiniteError, ShapeError
+from embedsmith.exceptions import DeviceError, NonFiniteError, OutOfMemoryError, ShapeError
 
 RNG = np.random.default_rng(0)
 CORPUS = RNG.standard_normal((50, 12)).astype(np.float32)
@@ -187,7 +188,7 @@ def test_a_forced_isa_that_is_missing_is_an_error_not_a_fallback(monkeypatch) ->
 
 
 def test_threads_come_from_the_argument_then_the_environment(monkeypatch) -> None:
-    for threads in (0, -1):
+    for threads in (0, -1, 100_000):
         with pytest.raises(ShapeError, match=f"threads={threads}"):
             es.topk(QUERIES, CORPUS, threads=threads)
         with pytest.raises(ShapeError, match=f"threads={threads}"):
@@ -196,6 +197,40 @@ def test_threads_come_from_the_argument_then_the_environment(monkeypatch) -> Non
     with pytest.raises(ShapeError, match="EMBEDSMITH_NUM_THREADS"):
         es.topk(QUERIES, CORPUS)
     assert_same(es.topk(QUERIES, CORPUS, k=5, threads=3))
+
+
+def test_an_answer_that_no_memory_holds_is_an_error_and_not_an_abort() -> None:
+    one = np.zeros((1, 0), dtype=np.float32)
+    # Views of one value: 2^40 queries and as many bytes of answer, from no memory at all.
+    many = np.broadcast_to(one, (2**40, 0))
+    with pytest.raises(OutOfMemoryError, match="needs [0-9]+ bytes.*fewer queries"):
+        es.topk(many, np.zeros((3, 0), dtype=np.float32), k=1)
+
+
+@pytest.mark.model
+def test_a_thread_that_flushes_subnormals_gets_the_same_answer() -> None:
+    torch = pytest.importorskip("torch")
+    corpus = RNG.standard_normal((3_000, 64), dtype=np.float32) * np.float32(1e-37)
+    queries = RNG.standard_normal((20, 64), dtype=np.float32) * np.float32(0.05)
+    expected = es.topk(queries, corpus, k=5, metric="dot")
+    assert torch.set_flush_denormal(True)
+    try:
+        for threads in (1, 2):
+            assert_same(es.topk(queries, corpus, k=5, metric="dot", threads=threads), expected)
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def test_searches_of_several_threads_do_not_wait_for_each_other() -> None:
+    big = RNG.standard_normal((60_000, 256), dtype=np.float32)
+    long = threading.Thread(target=es.topk, args=(big, big), kwargs={"threads": 2})
+    long.start()
+    small = big[:2_000]
+    for _ in range(3):
+        es.topk(small, small, threads=2)
+    # The long search takes seconds; the short ones, once queued behind it, would outlast it.
+    assert long.is_alive()
+    long.join()
 
 
 def test_a_forked_child_searches_too() -> None:

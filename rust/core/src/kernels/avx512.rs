@@ -161,6 +161,7 @@ pub(super) unsafe fn tile_one<const R: usize>(
 }
 
 /// Per row the lanes whose key is not below their floor.
+#[cfg(target_os = "linux")]
 #[target_feature(enable = "avx512f")]
 pub(super) fn sift(tile: &Bf16Tile, products: &Products) -> [u32; SIDE] {
     let load = |values: &[f32], half: usize| {

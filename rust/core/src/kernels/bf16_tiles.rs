@@ -2,9 +2,11 @@
 
 use std::marker::PhantomData;
 
-use super::bf16::{GROUP, Line, SIDE, STEP};
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-use super::{Isa, amx, avx512};
+use super::amx;
+use super::bf16::{GROUP, Line, SIDE, STEP};
+#[cfg(target_arch = "x86_64")]
+use super::{Isa, avx512};
 use super::{Kernels, scalar};
 
 /// The products of one tile, row-major.
@@ -27,6 +29,12 @@ pub struct Bf16Tile<'a> {
     pub floor: &'a [f32; SIDE],
 }
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+thread_local! {
+    /// How many [`Bf16Tiles`] this thread has: only the last one to go may release AMX.
+    static OPEN: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// A thread's licence to compute tiles: AMX is set up when it is made and released when it goes.
 #[derive(Debug)]
 pub struct Bf16Tiles {
@@ -42,9 +50,13 @@ impl Bf16Tiles {
     pub fn new(kernels: Kernels) -> Self {
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         if kernels.isa() == Isa::Amx {
-            // SAFETY: a `Kernels` of this kind exists only where `amx::is_available` got the
-            // system's permission.
-            unsafe { amx::set_up() };
+            OPEN.with(|open| {
+                if open.replace(open.get() + 1) == 0 {
+                    // SAFETY: a `Kernels` of this kind exists only where `amx::is_available` got
+                    // the system's permission.
+                    unsafe { amx::set_up() };
+                }
+            });
         }
         Self { kernels, products: Products([0.0; SIDE * SIDE]), _thread: PhantomData }
     }
@@ -62,7 +74,8 @@ impl Bf16Tiles {
         match self.kernels.isa() {
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             Isa::Amx => {
-                // SAFETY: `new` set this thread up, and the asserts above are what it asks for.
+                // SAFETY: `new` set this thread up, no other licence of the thread has released it
+                // (`OPEN`), and the asserts above are what it asks for.
                 unsafe { amx::multiply(tile.rows, tile.panel, &mut self.products) };
                 // SAFETY: AMX is only ever chosen together with AVX-512F.
                 unsafe { avx512::sift(tile, &self.products) }
@@ -85,8 +98,13 @@ impl Drop for Bf16Tiles {
     fn drop(&mut self) {
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         if self.kernels.isa() == Isa::Amx {
-            // SAFETY: `new` set up this very thread: the type cannot leave it.
-            unsafe { amx::release() };
+            OPEN.with(|open| {
+                open.set(open.get() - 1);
+                if open.get() == 0 {
+                    // SAFETY: `new` set up this very thread: the type cannot leave it.
+                    unsafe { amx::release() };
+                }
+            });
         }
     }
 }
@@ -111,7 +129,7 @@ impl Kernels {
     pub fn encode_bf16(self, x: &[f32], factor: f32, lines: &mut [Line], stride: usize) -> f64 {
         assert!((x.len().div_ceil(STEP).max(1) - 1) * stride < lines.len(), "a line per step");
         match self.isa() {
-            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            #[cfg(target_arch = "x86_64")]
             // SAFETY: a `Kernels` of this kind exists only where AVX-512F was seen.
             Isa::Avx512 | Isa::Amx => unsafe { avx512::encode_bf16(x, factor, lines, stride) },
             _ => scalar::encode_bf16(x, factor, lines, stride),

@@ -218,7 +218,7 @@ impl Kernels {
     /// Computes one tile of the given shape.
     ///
     /// Returns per row the lanes that hit, as bits. Where any bit is set, `keys[row * lanes + lane]`
-    /// holds the tile's keys; else `keys` is untouched.
+    /// holds the tile's keys; else it may hold anything.
     ///
     /// # Panics
     /// If `shape` is none of [`Kernels::shape`]'s, or a slice is shorter than the shape needs.
@@ -260,7 +260,10 @@ impl Kernels {
 }
 
 mod bf16_tiles;
+mod float_mode;
+
 pub use bf16_tiles::{Bf16Tile, Bf16Tiles};
+pub use float_mode::FloatMode;
 
 #[cfg(test)]
 mod tests;

@@ -98,6 +98,7 @@ impl Candidates {
     /// Keeps only these rows, given in ascending order.
     pub(super) fn keep_rows(&mut self, sorted: &[u32]) {
         self.list.retain(|candidate| sorted.binary_search(&candidate.row).is_ok());
+        self.next_cut = 0;
     }
 
     /// Takes the list of another part of the corpus in.

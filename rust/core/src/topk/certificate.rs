@@ -191,6 +191,8 @@ impl RowBound {
             Metric::Cosine if norm > 0.0 && !(1.0 / HUGE..HUGE).contains(&norm) => {
                 plain.uncertain()
             }
+            // A code overflowed.
+            _ if !lost.is_finite() => plain.uncertain(),
             Metric::Cosine | Metric::Dot => plain,
             Metric::L2 => plain.with_shift(dim, norm),
         }
@@ -212,7 +214,13 @@ impl RowBound {
     }
 
     /// A bound that holds for every row seen so far and `other`.
+    ///
+    /// An uncertain row is left out: its key is a NaN, which is a hit under any floor, and it would
+    /// take every other row of its block along.
     pub(super) fn widen(&mut self, other: &Self) {
+        if other.scale.is_nan() {
+            return;
+        }
         self.weight = self.weight.max(other.weight);
         self.rounded = self.rounded.max(other.rounded);
         self.term = self.term.max(other.term);

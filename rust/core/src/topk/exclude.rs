@@ -15,15 +15,13 @@ impl Exclude {
     /// # Errors
     /// If the lists do not fit `queries`, or a row is not in the corpus.
     pub fn new(offsets: &[usize], rows: &[i64], queries: usize, corpus: usize) -> Result<Self> {
-        let whole = offsets.first() == Some(&0)
-            && offsets.last() == Some(&rows.len())
-            && offsets.is_sorted()
-            && offsets.len() == queries + 1;
-        if !whole {
-            return Err(Error::ExcludeLength {
-                found: offsets.len().saturating_sub(1),
-                expected: queries,
-            });
+        if offsets.len() != queries + 1 {
+            let found = offsets.len().saturating_sub(1);
+            return Err(Error::ExcludeLength { found, expected: queries });
+        }
+        let ends = offsets.first() == Some(&0) && offsets.last() == Some(&rows.len());
+        if !ends || !offsets.is_sorted() {
+            return Err(Error::ExcludeOffsets { rows: rows.len() });
         }
         let mut sorted = Vec::with_capacity(rows.len());
         for (query, bounds) in offsets.windows(2).enumerate() {

@@ -25,8 +25,8 @@ use pass_f32::F32Pass;
 use rayon::prelude::*;
 use scan::{Shared, Walk};
 
-use crate::error::{Error, Result};
-use crate::kernels::Kernels;
+use crate::error::{Error, Result, filled};
+use crate::kernels::{FloatMode, Kernels};
 use crate::rank::Ranked;
 use crate::rows::Rows;
 use crate::threads::{Control, pool};
@@ -128,13 +128,15 @@ impl Search<'_> {
     /// If shapes do not fit, an input holds NaN or infinity, or `control` asked to stop.
     pub fn run(&self, control: &Control) -> Result<Hits> {
         self.check()?;
+        let _mode = FloatMode::standard();
         let threads = if self.work() < SERIAL_WORK { 1 } else { self.threads };
         let norms = norms_of("queries", self.kernels, self.queries, threads, control)?;
         let width = self.k.min(self.corpus.len());
         let total = self.queries.len();
+        let places = total.checked_mul(width);
         let mut hits = Hits {
-            scores: vec![self.metric.worst(); total * width],
-            rows: vec![-1; total * width],
+            scores: filled("the answer", self.metric.worst(), places)?,
+            rows: filled("the answer", -1, places)?,
             width,
         };
         let rows: Vec<u32> = (0..self.corpus.len() as u32)
@@ -142,8 +144,8 @@ impl Search<'_> {
             .collect();
         let candidate = size_of::<candidates::Candidate>() * threads;
         let fitting = CANDIDATE_BYTES / first_capacity(width).saturating_mul(candidate);
-        // Whole panels, so that a cut costs no lanes.
-        let batch = (fitting / 64).max(1) * 64;
+        // Whole panels, so that a cut costs no lanes; fewer queries only where k is huge.
+        let batch = if fitting >= 64 { fitting / 64 * 64 } else { fitting.max(1) };
         for first in (0..total).step_by(batch) {
             let count = batch.min(total - first);
             let places = first * width..(first + count) * width;
@@ -310,7 +312,8 @@ fn norms_of(
     control: &Control,
 ) -> Result<Vec<f64>> {
     const ROWS: usize = 1024;
-    let mut norms = vec![0.0; rows.len()];
+    let _mode = FloatMode::standard();
+    let mut norms = filled("norms", 0.0, Some(rows.len()))?;
     let fill = |(chunk, norms): (usize, &mut [f64])| {
         if control.is_stopped() {
             return Err(Error::Stopped);
