@@ -77,6 +77,8 @@ def topk(
         If the widths differ, an argument is no matrix of numbers or is empty, or ``k < 1``.
     NonFiniteError
         If a query, or a row that may be found, holds NaN or infinity.
+    OutOfMemoryError
+        If the answer fits no memory.
     DeviceError
         If ``EMBEDSMITH_ISA`` names an instruction set that this machine lacks, or a tensor is not
         on the CPU.
@@ -91,7 +93,9 @@ def topk(
     proven error bound; only they are scored.
 
     O(n_queries * n_docs * dim). Drops the GIL and answers Ctrl-C. Extra memory: O(n_queries * k)
-    for the answer, and about 64 MB for candidates, eight times that on a corpus of near-equal rows.
+    for the answer, and about 64 MB for candidates, eight times that on a corpus of near-equal rows;
+    there, where only exact scores can tell rows apart, a search takes as long as scoring them all.
+    A score beyond float32 is returned as an infinity; the rows are right all the same.
 
     Examples
     --------
