@@ -19,7 +19,7 @@ pub use metric::{Metric, norm};
 
 use candidates::{Candidates, first_capacity};
 use metric::Normed;
-use pass::Pass;
+use pass::{Pass, Setting};
 use pass_bf16::Bf16Pass;
 use pass_f32::F32Pass;
 use rayon::prelude::*;
@@ -191,18 +191,18 @@ impl Search<'_> {
             control,
         };
         let output = (scores, numbers);
-        let (kernels, metric, queries) = (self.kernels, self.metric, self.queries);
+        let setting = Setting {
+            kernels: self.kernels,
+            metric: self.metric,
+            queries: self.queries,
+            first,
+            query_norms: norms,
+            corpus: self.corpus,
+            norms: self.norms,
+        };
         match self.pass_for(count) {
-            PassKind::F32 => {
-                let pass =
-                    F32Pass::new(kernels, metric, queries, first, norms, self.corpus, self.norms);
-                self.walk(&walk, &pass, output)
-            }
-            PassKind::Bf16 => {
-                let pass =
-                    Bf16Pass::new(kernels, metric, queries, first, norms, self.corpus, self.norms);
-                self.walk(&walk, &pass, output)
-            }
+            PassKind::F32 => self.walk(&walk, &F32Pass::new(setting), output),
+            PassKind::Bf16 => self.walk(&walk, &Bf16Pass::new(setting), output),
         }
     }
 

@@ -1,6 +1,10 @@
 //! What a candidate pass must offer; the driver in `scan` is written against this alone.
 
-use crate::error::Result;
+use super::certificate::RowBound;
+use super::metric::{Metric, norm};
+use crate::error::{Error, Result};
+use crate::kernels::Kernels;
+use crate::rows::Rows;
 
 /// Most queries in a panel.
 pub(super) const MAX_LANES: usize = 64;
@@ -47,4 +51,101 @@ pub(super) trait Pass: Sync {
         floors: &[f32; MAX_LANES],
         hit: impl FnMut(usize, usize, f32),
     );
+}
+
+/// What every pass is made for: a batch of queries against a borrowed corpus.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setting<'a> {
+    pub(super) kernels: Kernels,
+    pub(super) metric: Metric,
+    pub(super) queries: Rows<'a>,
+    /// Number of the batch's first query.
+    pub(super) first: usize,
+    /// Canonical norms of the batch's queries.
+    pub(super) query_norms: &'a [f64],
+    pub(super) corpus: Rows<'a>,
+    /// Canonical norms of the corpus, if known.
+    pub(super) norms: Option<&'a [f64]>,
+}
+
+impl<'a> Setting<'a> {
+    /// A query of the batch.
+    pub(super) fn query(&self, number: usize) -> &'a [f32] {
+        self.queries.row(self.first + number)
+    }
+
+    /// What a packed query's value stands for: itself, or over the query's norm.
+    pub(super) fn scaled(&self, number: usize, value: f32) -> f64 {
+        let norm = self.query_norms[number];
+        match self.metric {
+            Metric::Cosine if norm > 0.0 => f64::from(value) / norm,
+            _ => f64::from(value),
+        }
+    }
+
+    /// A corpus row and its canonical norm.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] if the row holds NaN or infinity: finite values have a finite norm, since
+    /// their squares sum far inside the range of `f64`.
+    pub(super) fn row(&self, row: u32) -> Result<(&'a [f32], f64)> {
+        let values = self.corpus.row(row as usize);
+        let norm = match self.norms {
+            Some(norms) => norms[row as usize],
+            None => norm(self.kernels, values),
+        };
+        if norm.is_finite() {
+            Ok((values, norm))
+        } else {
+            Err(Error::NonFinite { argument: "corpus", row: row as usize })
+        }
+    }
+}
+
+/// The bounds of a block's rows, and one that holds for all of them.
+#[derive(Debug)]
+pub(super) struct Bounds {
+    pub(super) rows: Vec<RowBound>,
+    pub(super) widest: RowBound,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { rows: Vec::new(), widest: RowBound::none() }
+    }
+}
+
+impl Bounds {
+    pub(super) fn clear(&mut self) {
+        self.rows.clear();
+        self.widest = RowBound::none();
+    }
+
+    pub(super) fn push(&mut self, bound: RowBound) {
+        self.widest.widen(&bound);
+        self.rows.push(bound);
+    }
+}
+
+/// The places of the ones among the lowest `len` bits.
+pub(super) fn ones(bits: u64, len: usize) -> impl Iterator<Item = usize> {
+    let mut left = if len >= 64 { bits } else { bits & ((1 << len) - 1) };
+    std::iter::from_fn(move || {
+        let place = left.trailing_zeros() as usize;
+        left &= left.wrapping_sub(1);
+        (place < 64).then_some(place)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ones_are_found_in_order_and_only_among_the_first() {
+        assert_eq!(ones(0b1010_0110, 8).collect::<Vec<_>>(), [1, 2, 5, 7]);
+        assert_eq!(ones(0b1010_0110, 3).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(ones(u64::MAX, 64).count(), 64);
+        assert_eq!(ones(u64::MAX, 0).count(), 0);
+    }
 }

@@ -4,75 +4,55 @@
 //! measured, not assumed, so the certificate is as tight as the data allows.
 
 use super::certificate::{QueryBound, Rounded, RowBound};
-use super::metric::{Metric, norm};
-use super::pass::{MAX_LANES, Panel, Pass};
-use crate::error::{Error, Result};
+use super::metric::Metric;
+use super::pass::{Bounds, MAX_LANES, Panel, Pass, Setting, ones};
+use crate::error::Result;
 use crate::kernels::bf16::{GROUP, Line, SIDE, panel_place, round, steps, widen};
-use crate::kernels::{Bf16Tile, Bf16Tiles, Kernels};
-use crate::rows::Rows;
+use crate::kernels::{Bf16Tile, Bf16Tiles};
 
 /// Packed queries over a borrowed corpus.
 pub(super) struct Bf16Pass<'a> {
-    kernels: Kernels,
-    metric: Metric,
-    corpus: Rows<'a>,
-    norms: Option<&'a [f64]>,
+    setting: Setting<'a>,
     panels: Vec<Panel>,
     packed: Vec<Line>,
-    bounds: Vec<QueryBound>,
+    queries: Vec<QueryBound>,
 }
 
 /// The codes of a block's rows, and their bounds.
 #[derive(Default)]
 pub(super) struct Bf16Block {
     codes: Vec<Line>,
-    bounds: Vec<RowBound>,
+    bounds: Bounds,
     scales: Vec<f32>,
     shifts: Vec<f32>,
-    widest: Option<RowBound>,
 }
 
 impl<'a> Bf16Pass<'a> {
-    /// Packs the queries `first..first + query_norms.len()`.
-    pub(super) fn new(
-        kernels: Kernels,
-        metric: Metric,
-        queries: Rows<'a>,
-        first: usize,
-        query_norms: &[f64],
-        corpus: Rows<'a>,
-        norms: Option<&'a [f64]>,
-    ) -> Self {
-        let dim = corpus.dim();
+    /// Packs the batch's queries.
+    pub(super) fn new(setting: Setting<'a>) -> Self {
+        let dim = setting.corpus.dim();
         let lines = steps(dim) * 2 * GROUP;
-        let mut packed = vec![Line::ZERO; query_norms.len().div_ceil(SIDE) * lines];
+        let total = setting.query_norms.len();
+        let mut packed = vec![Line::ZERO; total.div_ceil(SIDE) * lines];
         let mut panels = Vec::new();
-        let mut bounds = Vec::with_capacity(query_norms.len());
-        for (panel, norms) in query_norms.chunks(SIDE).enumerate() {
-            let start = panel * SIDE;
-            let codes = &mut packed[panel * lines..(panel + 1) * lines];
-            for (lane, &norm) in norms.iter().enumerate() {
+        let mut queries = Vec::with_capacity(total);
+        for (codes, first) in packed.chunks_exact_mut(lines).zip((0..total).step_by(SIDE)) {
+            let len = SIDE.min(total - first);
+            for lane in 0..len {
                 let mut lost = 0.0;
-                for (d, &value) in queries.row(first + start + lane).iter().enumerate() {
-                    let value = match metric {
-                        Metric::Cosine if norm > 0.0 => f64::from(value) / norm,
-                        _ => f64::from(value),
-                    };
+                for (d, &value) in setting.query(first + lane).iter().enumerate() {
+                    let value = setting.scaled(first + lane, value);
                     let code = round(value as f32);
                     lost += (value - f64::from(widen(code))).powi(2);
                     let (line, place) = panel_place(d, lane);
                     codes[line].0[place] = code;
                 }
-                bounds.push(QueryBound::rounded(metric, dim, norm, Rounded::new(dim, lost)));
+                let (norm, lost) = (setting.query_norms[first + lane], Rounded::new(dim, lost));
+                queries.push(QueryBound::rounded(setting.metric, dim, norm, lost));
             }
-            panels.push(Panel {
-                first: start,
-                len: norms.len(),
-                lanes: SIDE,
-                offset: panel * lines,
-            });
+            panels.push(Panel { first, len, lanes: SIDE, offset: first / SIDE * lines });
         }
-        Self { kernels, metric, corpus, norms, panels, packed, bounds }
+        Self { setting, panels, packed, queries }
     }
 }
 
@@ -84,46 +64,36 @@ impl Pass for Bf16Pass<'_> {
     }
 
     fn load(&self, rows: &[u32], block: &mut Bf16Block) -> Result<()> {
-        let dim = self.corpus.dim();
-        let steps = steps(dim);
-        let groups = rows.len().div_ceil(SIDE) * 2;
-        block.codes.resize(groups * steps * GROUP, Line::ZERO);
+        let Setting { kernels, metric, corpus, .. } = self.setting;
+        let dim = corpus.dim();
+        let group = steps(dim) * GROUP;
+        // Whole tiles: what the last one holds beyond the rows is never looked at.
+        block.codes.resize(rows.len().div_ceil(SIDE) * 2 * group, Line::ZERO);
         block.bounds.clear();
         block.scales.clear();
         block.shifts.clear();
-        let mut widest = RowBound::none();
         for (i, &row) in rows.iter().enumerate() {
-            let values = self.corpus.row(row as usize);
-            let norm = match self.norms {
-                Some(norms) => norms[row as usize],
-                None => norm(self.kernels, values),
-            };
-            // Finite values have a finite norm: their squares sum far inside the range of f64.
-            if !norm.is_finite() {
-                return Err(Error::NonFinite { argument: "corpus", row: row as usize });
-            }
-            let factor = match self.metric {
+            let (values, norm) = self.setting.row(row)?;
+            let factor = match metric {
                 Metric::Cosine if norm > 0.0 => (1.0 / norm) as f32,
                 _ => 1.0,
             };
-            let lines = &mut block.codes[i / GROUP * steps * GROUP + i % GROUP..];
-            let lost = self.kernels.encode_bf16(values, factor, lines, GROUP);
-            let bound = RowBound::rounded(self.metric, dim, norm, Rounded::new(dim, lost));
-            widest.widen(&bound);
+            let lines = &mut block.codes[i / GROUP * group + i % GROUP..];
+            let lost = Rounded::new(dim, kernels.encode_bf16(values, factor, lines, GROUP));
+            let bound = RowBound::rounded(metric, dim, norm, lost);
             block.scales.push(bound.scale);
             block.shifts.push(bound.shift);
             block.bounds.push(bound);
         }
-        block.widest = Some(widest);
         Ok(())
     }
 
     fn error(&self, query: usize, block: &Bf16Block, i: usize) -> f64 {
-        self.bounds[query].error(&block.bounds[i])
+        self.queries[query].error(&block.bounds.rows[i])
     }
 
     fn max_error(&self, query: usize, block: &Bf16Block) -> f64 {
-        block.widest.as_ref().map_or(0.0, |widest| self.bounds[query].error(widest))
+        self.queries[query].error(&block.bounds.widest)
     }
 
     fn scan(
@@ -133,31 +103,19 @@ impl Pass for Bf16Pass<'_> {
         floors: &[f32; MAX_LANES],
         mut hit: impl FnMut(usize, usize, f32),
     ) {
-        let lines = steps(self.corpus.dim()) * 2 * GROUP;
+        let lines = steps(self.setting.corpus.dim()) * 2 * GROUP;
         let packed = &self.packed[panel.offset..panel.offset + lines];
-        let used = if panel.len == SIDE { u32::MAX } else { (1 << panel.len) - 1 };
-        let mut tiles = Bf16Tiles::new(self.kernels);
         let floor: &[f32; SIDE] = &floors.as_chunks().0[0];
-        for (number, rows) in block.codes.chunks_exact(lines).enumerate() {
-            let start = number * SIDE;
-            let end = block.scales.len().min(start + SIDE);
-            if start >= end {
-                break;
-            }
-            let tile = Bf16Tile {
-                rows,
-                panel: packed,
-                scale: &block.scales[start..end],
-                shift: &block.shifts[start..end],
-                floor,
-            };
+        let mut tiles = Bf16Tiles::new(self.setting.kernels);
+        let scales = block.scales.chunks(SIDE).zip(block.shifts.chunks(SIDE));
+        for (number, (rows, (scale, shift))) in
+            block.codes.chunks_exact(lines).zip(scales).enumerate()
+        {
+            let tile = Bf16Tile { rows, panel: packed, scale, shift, floor };
             let hits = tiles.run(&tile);
-            for (r, lanes) in hits[..end - start].iter().enumerate() {
-                let mut lanes = lanes & used;
-                while lanes != 0 {
-                    let lane = lanes.trailing_zeros() as usize;
-                    lanes &= lanes - 1;
-                    hit(lane, start + r, tiles.key(&tile, r, lane));
+            for (r, &lanes) in hits[..scale.len()].iter().enumerate() {
+                for lane in ones(u64::from(lanes), panel.len) {
+                    hit(lane, number * SIDE + r, tiles.key(&tile, r, lane));
                 }
             }
         }
