@@ -71,7 +71,7 @@ def test_a_killed_run_loses_one_batch_and_ends_with_the_same_bytes(tmp_path: Pat
     assert killed.returncode == -signal.SIGKILL
     assert not (tmp_path / "cut.npy").exists()
 
-    encoder = load_encoder(spec, cache=tmp_path / "cut")
+    encoder = load_encoder(spec, cache=tmp_path / "cut", batch_size=BATCH)
     assert isinstance(encoder, CachedEncoder)
     stored = len(encoder.store)
     encoder.close()
@@ -93,7 +93,7 @@ def test_processes_that_write_at_once_do_not_harm_the_file(tmp_path: Path) -> No
     for process in running:
         finish(process)
     cache = EmbeddingCache(tmp_path / "c")
-    path = cache.path(FakeEncoder(32).fingerprint)
+    path = cache.path(FakeEncoder(32).fingerprint, FakeEncoder(32, batch_size=BATCH).producer)
     with sqlite3.connect(path) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert db.execute("SELECT count(*) FROM vectors").fetchone() == (N_TEXTS,)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from embedsmith.backends import load_encoder, resolve_model
+from embedsmith.backends import CachedEncoder, EmbeddingCache, load_encoder, resolve_model
 from embedsmith.backends.sentence_transformers import SentenceTransformerEncoder
 from embedsmith.exceptions import DeviceError, ModelError
 
@@ -193,6 +193,59 @@ def test_missing_weights_are_an_error_not_random_numbers(copy: Callable[..., Pat
     encoder = SentenceTransformerEncoder(path)
     with pytest.raises(ModelError, match=r"lacks 1 weights .*layer\.5\.output\.dense\.weight"):
         encoder.encode(["a"], role="document")
+
+
+def test_a_pooler_that_is_never_run_may_be_missing(
+    copy: Callable[..., Path], encoder: SentenceTransformerEncoder
+) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    path = copy()
+    weights = path / "model.safetensors"
+    tensors = {name: t for name, t in load_file(weights).items() if "pooler." not in name}
+    weights.unlink()
+    save_file(tensors, weights, metadata={"format": "pt"})
+    bare = SentenceTransformerEncoder(path).encode(["a"], role="document").vectors
+    np.testing.assert_array_equal(bare, encoder.encode(["a"], role="document").vectors)
+
+
+def retrain(path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    weights = path / "model.safetensors"
+    tensors = load_file(weights)
+    name = "encoder.layer.5.output.dense.weight"
+    tensors[name] = tensors[name] * 1.5
+    weights.unlink()
+    save_file(tensors, weights, metadata={"format": "pt"})
+
+
+def test_a_folder_retrained_after_it_was_opened_is_refused_and_nothing_is_cached(
+    copy: Callable[..., Path], tmp_path: Path
+) -> None:
+    path, cache = copy(), EmbeddingCache(tmp_path / "cache")
+    model = SentenceTransformerEncoder(path)
+    opened = CachedEncoder(model, cache)
+    assert len(opened.store) == 0
+    retrain(path)
+    with pytest.raises(ModelError, match=r"was changed \(weights\).*Open the model again"):
+        opened.encode(["a"], role="document")
+    assert len(opened.store) == 0
+    opened.close()
+
+    opened = CachedEncoder(SentenceTransformerEncoder(path), cache)
+    opened.encode(["a"], role="document")
+    opened.close()
+    retrain(path)
+    with pytest.raises(ModelError, match="was changed"):
+        opened.encode(["b"], role="document")
+    assert len(opened.store) == 1
+
+
+def test_the_producer_names_device_batch_and_libraries(folder: Path) -> None:
+    producer = SentenceTransformerEncoder(folder, batch_size=7).producer
+    assert (producer["device"], producer["batch_size"]) == ("cpu", 7)
+    assert set(producer) > {"torch", "transformers", "sentence-transformers"}
 
 
 def test_a_configuration_that_contradicts_the_weights_is_an_error(

@@ -2,8 +2,9 @@
 
 The texts that are not stored yet are sorted by what the model will see of them, longest first, and
 cut into batches; each batch is stored as one transaction. A run that was interrupted leaves a
-prefix of these batches behind, so the next run cuts the very batches that are left, and its vectors
-are, byte for byte, those of an undisturbed run.
+prefix of these batches behind, so the next run over the same texts cuts the very batches that are
+left, and its vectors are, byte for byte, those of an undisturbed run. Texts that another corpus
+left in the store were computed in other batches; their last bits may differ (about 1e-7).
 """
 
 from __future__ import annotations

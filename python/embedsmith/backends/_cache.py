@@ -1,12 +1,14 @@
-"""Embeddings on disk: one SQLite file per embedding space.
+"""Embeddings on disk: one SQLite file per embedding space and producer.
 
-The file's name and its header both hold the fingerprint, so vectors of one model are never served
-for another. Texts are not stored, only their SHA-256.
+The file's name and its header both hold the fingerprint and the producer, so vectors of one model
+are never served for another, nor those of one device, batch size or library version as those of
+another. Texts are not stored, only their SHA-256.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import sqlite3
 import threading
@@ -23,7 +25,7 @@ from embedsmith.exceptions import CacheError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["EmbeddingCache", "EmbeddingStore"]
 
@@ -46,7 +48,10 @@ _WRONG_VECTOR = "a stored vector does not match its checksum"
 
 
 class EmbeddingCache:
-    """A folder of embeddings, one file per embedding space.
+    """A folder of embeddings, one file per embedding space and producer.
+
+    The folder must be on a local disk: processes that share a file do so through memory (SQLite's
+    write-ahead log), which network file systems do not offer.
 
     Parameters
     ----------
@@ -60,22 +65,27 @@ class EmbeddingCache:
             user_cache_folder() / "embeddings" if folder is None else Path(folder).expanduser()
         )
 
-    def path(self, fingerprint: Fingerprint) -> Path:
+    def path(self, fingerprint: Fingerprint, producer: Mapping[str, Any]) -> Path:
         """Return where the vectors of a space lie, whether the file exists or not.
 
         Parameters
         ----------
         fingerprint : Fingerprint
             The space.
+        producer : mapping
+            What computes them; see `Encoder.producer`.
 
         Returns
         -------
         Path
-            A file in the folder, named after the space.
+            A file in the folder, named after both.
         """
-        return self.folder / f"{fingerprint.digest}.sqlite3"
+        made = hashlib.sha256(canonical_json(dict(producer)).encode("utf-8")).hexdigest()
+        return self.folder / f"{fingerprint.digest}-{made[:16]}.sqlite3"
 
-    def open(self, fingerprint: Fingerprint, dim: int) -> EmbeddingStore:
+    def open(
+        self, fingerprint: Fingerprint, dim: int, producer: Mapping[str, Any]
+    ) -> EmbeddingStore:
         """Open the store of one space, and create it if it is missing.
 
         Parameters
@@ -84,6 +94,8 @@ class EmbeddingCache:
             The space.
         dim : int
             Width of its vectors.
+        producer : mapping
+            What computes them; see `Encoder.producer`.
 
         Returns
         -------
@@ -94,10 +106,10 @@ class EmbeddingCache:
         ------
         CacheError
             If the folder cannot be written, or the file is damaged, is not a cache, or belongs to
-            another space.
+            another space or producer.
         """
         make_private_folder(self.folder)
-        return EmbeddingStore(self.path(fingerprint), fingerprint, dim)
+        return EmbeddingStore(self.path(fingerprint, producer), fingerprint, dim, producer)
 
 
 class EmbeddingStore:
@@ -114,17 +126,27 @@ class EmbeddingStore:
         The space whose vectors it holds.
     dim : int
         Width of a vector.
+    producer : mapping
+        What computes them.
 
     Raises
     ------
     CacheError
-        If the file cannot be used, or belongs to another space.
+        If the file cannot be used, or belongs to another space or producer.
     """
 
-    def __init__(self, path: Path, fingerprint: Fingerprint, dim: int) -> None:
+    def __init__(
+        self, path: Path, fingerprint: Fingerprint, dim: int, producer: Mapping[str, Any]
+    ) -> None:
         self.path = path
-        self._fingerprint = fingerprint
         self._dim = dim
+        self._identity = {
+            "digest": fingerprint.digest,
+            "dim": str(dim),
+            "producer": canonical_json(dict(producer)),
+        }
+        # For whoever looks into the file; it is the digest that is compared.
+        self._description = {"fingerprint": fingerprint.canonical}
         self._lock = threading.Lock()
         with self._translated("opened"):
             # Transactions are ours (isolation_level=None); the lock above serialises the threads.
@@ -165,12 +187,7 @@ class EmbeddingStore:
         self._db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         self._db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
         self._db.executemany(
-            "INSERT INTO header VALUES (?, ?)",
-            [
-                ("digest", self._fingerprint.digest),
-                ("fingerprint", self._fingerprint.canonical),
-                ("dim", str(self._dim)),
-            ],
+            "INSERT INTO header VALUES (?, ?)", {**self._identity, **self._description}.items()
         )
 
     def _check_header(self) -> None:
@@ -182,11 +199,10 @@ class EmbeddingStore:
             )
             raise CacheError(msg)
         header = dict(self._db.execute("SELECT name, value FROM header").fetchall())
-        wanted = {"digest": self._fingerprint.digest, "dim": str(self._dim)}
-        for name, value in wanted.items():
+        for name, value in self._identity.items():
             if header.get(name) != value:
                 msg = (
-                    f"{self.path} holds vectors of another embedding space "
+                    f"{self.path} holds vectors of another embedding space or producer "
                     f"({name} {header.get(name)!r}, not {value!r}): the file was renamed or "
                     "copied. Delete it."
                 )
@@ -274,7 +290,9 @@ class EmbeddingStore:
         try:
             yield
         except sqlite3.OperationalError as error:
-            if "locked" in str(error):
+            if "locking protocol" in str(error):
+                fix = "Its file system cannot share memory: name a folder on a local disk."
+            elif "locked" in str(error):
                 fix = "Another process holds it: wait for that one, or name another cache folder."
             elif "full" in str(error):
                 fix = "Free space, name another folder with cache=... (--cache), or cache=False."
@@ -287,6 +305,9 @@ class EmbeddingStore:
                 )
             msg = f"The embedding cache {self.path} cannot be {done}: {error}. {fix}"
             raise CacheError(msg) from error
+        except sqlite3.ProgrammingError:
+            # A closed store is a slip of the caller's, not damage to the file.
+            raise
         except sqlite3.DatabaseError as error:
             raise self._damaged(str(error)) from error
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from embedsmith._validate import as_count
 from embedsmith.backends._batches import encode_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from embedsmith._typing import Metric
+    from embedsmith._typing import Json, Metric
     from embedsmith.backends._cache import EmbeddingCache, EmbeddingStore
     from embedsmith.backends._fingerprint import Fingerprint
     from embedsmith.backends._protocol import BatchModel, Embedded, Progress, Role
@@ -21,7 +22,9 @@ class CachedEncoder:
     """An `Encoder` that reads known texts from an `EmbeddingCache` and stores new ones.
 
     Vectors are stored batch by batch, so an interrupted run loses one batch at most, and the next
-    run ends with the bytes of an undisturbed one.
+    run over the same texts ends with the bytes of an undisturbed one. A text that was cached while
+    another corpus was embedded sat in another batch: its vector may differ in the last bits (about
+    1e-7). For a run that depends on nothing before it, use the encoder without a cache.
 
     Parameters
     ----------
@@ -39,7 +42,7 @@ class CachedEncoder:
     def __init__(self, encoder: BatchModel, cache: EmbeddingCache) -> None:
         self.encoder = encoder
         self.cache = cache
-        self._store: EmbeddingStore | None = None
+        self._stores: dict[int, EmbeddingStore] = {}
 
     @property
     def spec(self) -> str:
@@ -77,11 +80,20 @@ class CachedEncoder:
         return self.encoder.batch_size
 
     @property
+    def producer(self) -> Json:
+        """What decides the last bits of a vector."""
+        return self.encoder.producer
+
+    @property
     def store(self) -> EmbeddingStore:
-        """The open file of this encoder's space."""
-        if self._store is None:
-            self._store = self.cache.open(self.fingerprint, self.dim)
-        return self._store
+        """The open file of this encoder's space and producer."""
+        return self._store(self.batch_size)
+
+    def _store(self, batch_size: int) -> EmbeddingStore:
+        if batch_size not in self._stores:
+            producer = {**self.producer, "batch_size": batch_size}
+            self._stores[batch_size] = self.cache.open(self.fingerprint, self.dim, producer)
+        return self._stores[batch_size]
 
     def prompt(self, role: Role) -> str:
         """Return the text that is put before each text of a role.
@@ -129,13 +141,14 @@ class CachedEncoder:
         CacheError
             If the cache cannot be read or written.
         """
+        size = as_count("batch_size", self.batch_size if batch_size is None else batch_size)
         return encode_texts(
             self.encoder,
             texts,
             role=role,
-            batch_size=batch_size,
+            batch_size=size,
             progress=progress,
-            store=self.store,
+            store=self._store(size),
         )
 
     def put_measurement(self, name: str, value: Any) -> None:
@@ -165,9 +178,12 @@ class CachedEncoder:
         """
         return self.store.get_measurement(name)
 
+    def close_store(self) -> None:
+        """Close the cache and leave the encoder loaded; the next use opens the cache again."""
+        while self._stores:
+            self._stores.popitem()[1].close()
+
     def close(self) -> None:
         """Close the cache and the encoder. Calling twice does no harm."""
-        if self._store is not None:
-            self._store.close()
-            self._store = None
+        self.close_store()
         self.encoder.close()

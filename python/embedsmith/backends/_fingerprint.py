@@ -33,7 +33,8 @@ class Fingerprint:
     """SHA-256 over all that decides a text's vector; two that differ are never mixed.
 
     It does not depend on where the model's files lie, on the device, the batch size or the
-    versions of the libraries: those change the last bits of a vector, not its space.
+    versions of the libraries: those change the last bits of a vector, not its space. They are
+    `Encoder.producer`, by which a cache keeps vectors apart within a space.
 
     Parameters
     ----------

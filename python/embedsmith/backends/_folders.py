@@ -26,7 +26,7 @@ def user_cache_folder() -> Path:
     named = os.environ.get(CACHE_VARIABLE)
     if named:
         return Path(named).expanduser().absolute()
-    platformdirs = require("platformdirs", extra="eval", feature="The user's cache folder")
+    platformdirs = require("platformdirs", extra="st", feature="The user's cache folder")
     return Path(platformdirs.user_cache_dir("embedsmith", appauthor=False))
 
 

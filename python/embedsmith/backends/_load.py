@@ -106,6 +106,7 @@ def load_encoder(
             document_prompt=document_prompt,
             truncate_dim=truncate_dim,
             trust_remote_code=trust_remote_code,
+            packaged=found.packaged,
         )
     elif colon and kind == "fake" and name.isdecimal():
         if device != "cpu":

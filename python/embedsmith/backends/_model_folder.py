@@ -21,13 +21,21 @@ if TYPE_CHECKING:
 __all__ = ["ModelFolder", "Module", "read_json"]
 
 _LIBRARY = "sentence_transformers."
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
+_PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.tiktoken")
-# Modules without parameters of their own, which may not even have a folder.
-_WEIGHTLESS = frozenset({"Pooling", "Normalize", "Dropout", "Router", "Asym"})
+# Those of the library's modules of which it is known which files they read, and that none of them
+# is a pickle where model.safetensors is there.
+_WEIGHTED = frozenset({"Transformer", "StaticEmbedding", "Dense", "LayerNorm"})
+_WEIGHTLESS = frozenset({"Pooling", "Normalize", "Dropout"})
 # Modules whose tokenizer is in their own folder.
 _TOKENIZING = frozenset({"Transformer", "StaticEmbedding"})
 _BERT_CONFIGS = "sentence_*_config.json"
+_WEIGHTS = "model.safetensors"
+_INDEX = "model.safetensors.index.json"
+# What says how to load, but not which files.
+_LOADING = frozenset({"attn_implementation", "torch_dtype", "dtype", "add_pooling_layer"})
+# Written for people.
+_DOCUMENTS = frozenset({"readme", "license", "licence", "notice"})
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,8 @@ class Module:
     """Name of the class, without its module path: two releases place it differently."""
     folder: Path
     config: Json
+    weights: tuple[Path, ...]
+    """The files its weights are loaded from."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,11 @@ class ModelFolder:
     settings : dict
         ``config_sentence_transformers.json``; empty if there is none.
     weights : tuple of Path
-        Every safetensors file of the folder, sorted.
+        The safetensors files that are loaded, sorted.
+    files : tuple of Path
+        Every other file that may have a part in a vector, sorted: what lies in the modules'
+        folders, without documents, hidden files and pickles, which are not read. All of the folder
+        where code is trusted, for that code may read anything.
     dtypes : tuple of str
         Their dtypes, sorted: ``("F32",)``.
     """
@@ -62,6 +76,7 @@ class ModelFolder:
     modules: tuple[Module, ...]
     settings: Json
     weights: tuple[Path, ...]
+    files: tuple[Path, ...]
     dtypes: tuple[str, ...]
 
     @classmethod
@@ -86,9 +101,8 @@ class ModelFolder:
         if not trust_remote_code:
             _refuse_code(path)
         modules = _read_modules(path, trust_remote_code=trust_remote_code)
-        for module in modules:
-            _check_module(module)
-        weights = tuple(sorted(path.rglob("*.safetensors")))
+        weights = tuple(sorted({file for module in modules for file in module.weights}))
+        files = _other_files(path, modules, weights, every=trust_remote_code)
         dtypes = {entry.dtype for file in weights for entry in tensor_table(file).values()}
         settings_file = path / "config_sentence_transformers.json"
         settings = read_json(settings_file) if settings_file.is_file() else {}
@@ -99,7 +113,7 @@ class ModelFolder:
                 "Name a SentenceTransformer model."
             )
             raise ModelError(msg)
-        return cls(path, modules, settings, weights, tuple(sorted(dtypes)))
+        return cls(path, modules, settings, weights, files, tuple(sorted(dtypes)))
 
 
 def read_json(file: Path) -> Json:
@@ -222,23 +236,45 @@ def _read_modules(path: Path, *, trust_remote_code: bool) -> tuple[Module, ...]:
         folder = path / parts
         config_file = folder / "config.json"
         config = read_json(config_file) if config_file.is_file() else {}
-        router_file = folder / "router_config.json"
-        if router_file.is_file():
-            config = read_json(router_file)
-        classes = [kind, *map(str, dict(config.get("types", {})).values())]
-        for named in classes:
-            if not named.startswith(_LIBRARY) and not trust_remote_code:
-                raise _unsafe(path, f"modules.json names the class {named}")
-        modules.append(Module(kind.rsplit(".", 1)[-1], folder, config))
+        name = kind.rsplit(".", 1)[-1]
+        if not kind.startswith(_LIBRARY):
+            if not trust_remote_code:
+                raise _unsafe(path, f"modules.json names the class {kind}")
+        elif name not in _WEIGHTED | _WEIGHTLESS:
+            msg = (
+                f"{file} lists the module {name}, which may load modules and files that are listed "
+                "nowhere, so that they can be neither checked nor fingerprinted. Use a model made "
+                f"of {', '.join(sorted(_WEIGHTED | _WEIGHTLESS))}."
+            )
+            raise ModelError(msg)
+        modules.append(Module(name, folder, config, _check_module(name, folder)))
     return tuple(modules)
 
 
-def _check_module(module: Module) -> None:
-    """Check that a module's files are there, and that none of them would be unpickled."""
-    folder = module.folder
-    pickles = sorted(file.name for kind in _PICKLES for file in folder.glob(kind))
-    safe = any(folder.glob("*.safetensors"))
-    if pickles and not safe:
+def _other_files(
+    path: Path, modules: tuple[Module, ...], weights: tuple[Path, ...], *, every: bool
+) -> tuple[Path, ...]:
+    folders = {module.folder for module in modules if module.folder.is_dir()}
+    found = path.rglob("*") if every else (file for each in folders for file in each.iterdir())
+    return tuple(
+        sorted(
+            file
+            for file in found
+            if file.is_file()
+            and not any(part.startswith(".") for part in file.relative_to(path).parts)
+            and file.name.split(".")[0].lower() not in _DOCUMENTS
+            and (every or file.suffix not in _PICKLES)
+            and file not in weights
+        )
+    )
+
+
+def _check_module(kind: str, folder: Path) -> tuple[Path, ...]:
+    """Check that a module's files are there and none would be unpickled; return its weights."""
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    pickles = [file.name for file in found if file.suffix in _PICKLES]
+    # By these very names: under any other, the library falls back to the pickle beside it.
+    if pickles and not any(file.name in (_WEIGHTS, _INDEX) for file in found):
         msg = (
             f"{folder} holds its weights as a pickle only ({pickles[0]}), and loading a pickle can "
             'run any code. Convert it where you trust it: python -c "import torch, '
@@ -248,40 +284,52 @@ def _check_module(module: Module) -> None:
             f"{folder / 'model.safetensors'}', metadata={{'format': 'pt'}})\""
         )
         raise UnsafeModelError(msg)
-    if module.kind not in _WEIGHTLESS and not folder.is_dir():
+    if kind not in _WEIGHTLESS and not folder.is_dir():
         msg = f"modules.json names {folder}, which does not exist. Copy the whole model folder."
         raise ModelError(msg)
-    if module.kind in _TOKENIZING:
-        _check_weights(folder)
-        if not any(file for kind in _TOKENIZERS for file in folder.glob(kind)):
-            msg = (
-                f"{folder} has no tokenizer: none of {', '.join(_TOKENIZERS)}. "
-                "Copy the whole model folder."
-            )
-            raise ModelError(msg)
-    if module.kind == "Transformer":
-        _check_transformer(folder)
-
-
-def _check_weights(folder: Path) -> None:
-    index = folder / "model.safetensors.index.json"
-    if (folder / "model.safetensors").is_file():
-        return
-    if not index.is_file():
+    if kind in _TOKENIZING and not any(any(folder.glob(name)) for name in _TOKENIZERS):
         msg = (
-            f"{folder} has no weights: neither model.safetensors nor model.safetensors.index.json "
-            "is there. Copy or download the whole model folder."
+            f"{folder} has no tokenizer: none of {', '.join(_TOKENIZERS)}. "
+            "Copy the whole model folder."
         )
         raise ModelError(msg)
-    shards = sorted(set(dict(read_json(index).get("weight_map", {})).values()))
-    missing = [shard for shard in shards if not (folder / str(shard)).is_file()]
+    weights: tuple[Path, ...] = ()
+    if kind in _WEIGHTED:
+        weights = _weight_files(folder, sharded=kind == "Transformer")
+    elif kind not in _WEIGHTLESS:
+        weights = tuple(file for file in found if file.suffix == ".safetensors")
+    if kind == "Transformer":
+        _check_transformer(folder)
+    return weights
+
+
+def _weight_files(folder: Path, *, sharded: bool) -> tuple[Path, ...]:
+    whole, index = folder / _WEIGHTS, folder / _INDEX
+    if whole.is_file():
+        return (whole,)
+    if not (sharded and index.is_file()):
+        named = f"neither {_WEIGHTS} nor {_INDEX}" if sharded else f"no {_WEIGHTS}"
+        msg = f"{folder} has no weights: {named} is there. Copy or download the whole model folder."
+        raise ModelError(msg)
+    shards = sorted({str(name) for name in dict(read_json(index).get("weight_map", {})).values()})
+    foreign = [
+        name for name in shards if "/" in name or "\\" in name or not name.endswith(".safetensors")
+    ]
+    if foreign:
+        msg = (
+            f"{index} names {foreign[0]!r}, which is no safetensors file of its folder. Save the "
+            "model anew with safe_serialization, or use another one."
+        )
+        raise UnsafeModelError(msg)
+    missing = [shard for shard in shards if not (folder / shard).is_file()]
     if missing or not shards:
-        named = ", ".join(map(str, missing[:3])) or "all"
+        named = ", ".join(missing[:3]) or "all"
         msg = (
             f"{folder}: {len(missing)} of {len(shards)} weight files named in {index.name} are "
             f"missing ({named}). Copy or download the whole model folder."
         )
         raise ModelError(msg)
+    return tuple(folder / shard for shard in shards)
 
 
 def _check_transformer(folder: Path) -> None:
@@ -294,8 +342,22 @@ def _check_transformer(folder: Path) -> None:
             "load it with peft, call merge_and_unload(), save the result."
         )
         raise ModelError(msg)
+    if "transformers_weights" in read_json(folder / "config.json"):
+        msg = (
+            f"{folder / 'config.json'} takes the weights from another file (transformers_weights). "
+            f"Rename that file to {_WEIGHTS} and delete the entry."
+        )
+        raise ModelError(msg)
     for file in folder.glob(_BERT_CONFIGS):
-        elsewhere = read_json(file).get("tokenizer_name_or_path")
+        own = read_json(file)
+        named = {*own.get("model_kwargs", {}), *own.get("model_args", {})} - _LOADING
+        if named:
+            msg = (
+                f"{file} loads the model with {', '.join(sorted(named))}, which may choose files "
+                "that are not checked. Delete these entries of model_kwargs, or use another model."
+            )
+            raise ModelError(msg)
+        elsewhere = own.get("tokenizer_name_or_path")
         if elsewhere:
             msg = (
                 f"{file} takes its tokenizer from {elsewhere!r}, outside the folder. Copy the "

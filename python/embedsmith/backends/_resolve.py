@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from embedsmith._deps import require
 from embedsmith._files import nearest_name
-from embedsmith.backends._packaged import PACKAGED, find_packaged
+from embedsmith.backends._model_folder import ModelFolder
+from embedsmith.backends._packaged import PACKAGED, PackagedModel, find_packaged
 from embedsmith.exceptions import ModelError
 
 __all__ = ["ResolvedModel", "locate_model", "resolve_model"]
@@ -24,6 +25,7 @@ class ResolvedModel(NamedTuple):
 
     path: Path
     name: str
+    packaged: PackagedModel | None = None
 
 
 def resolve_model(name: str | os.PathLike[str], *, allow_download: bool = False) -> Path:
@@ -63,9 +65,10 @@ def locate_model(name: str | os.PathLike[str], *, allow_download: bool = False) 
         return ResolvedModel(path, path.resolve().name)
     if _is_path(text):
         raise _no_such_folder(path)
-    packaged = find_packaged(text.removeprefix(f"{_ORGANISATION}/"))
-    if packaged is not None:
-        return ResolvedModel(packaged, text.rsplit("/", 1)[-1])
+    bare = text.removeprefix(f"{_ORGANISATION}/")
+    installed = find_packaged(bare)
+    if installed is not None:
+        return ResolvedModel(installed, bare, PACKAGED[bare])
     repository = text if "/" in text else f"{_ORGANISATION}/{text}"
     cached = _hub_snapshot(repository, allow_download=allow_download)
     if cached is not None:
@@ -89,8 +92,8 @@ def _hub_snapshot(repository: str, *, allow_download: bool) -> Path | None:
     errors = require("huggingface_hub.errors", extra="st", feature="Looking a model up by name")
     try:
         folder = hub.snapshot_download(repository, local_files_only=True)
-        # A cache filled by a single look-up holds a configuration and no weights.
-        if any(Path(folder).rglob("*.safetensors")) or not allow_download:
+        # A cache filled by single look-ups, or by a download that was stopped, holds a part.
+        if not allow_download or _is_complete(Path(folder)):
             return Path(folder)
     except errors.LocalEntryNotFoundError:
         if not allow_download:
@@ -106,6 +109,15 @@ def _hub_snapshot(repository: str, *, allow_download: bool) -> Path | None:
             "copy the model's folder here and name its path."
         )
         raise ModelError(msg) from error
+
+
+def _is_complete(folder: Path) -> bool:
+    try:
+        # Code is no matter here: the encoder refuses it unless it is trusted.
+        ModelFolder.read(folder, trust_remote_code=True)
+    except ModelError:
+        return False
+    return True
 
 
 def _unknown(text: str, repository: str) -> ModelError:

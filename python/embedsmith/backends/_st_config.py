@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
+from embedsmith._files import sha256_of
 from embedsmith._validate import as_count
 from embedsmith.backends._fingerprint import Fingerprint, canonical_json
 from embedsmith.backends._model_folder import ModelFolder, Module, read_json
@@ -17,6 +19,7 @@ from embedsmith.backends._safetensors import tensor_table
 from embedsmith.exceptions import ModelError, ShapeError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from embedsmith._typing import Json, Metric
@@ -50,11 +53,14 @@ NO_TOKEN_LIMIT = 10**9
 _METRICS: dict[str, Metric] = {"cosine": "cosine", "dot": "dot", "euclidean": "l2"}
 # Written by whoever saved the model; they do not change a vector.
 _HISTORY = frozenset({"_name_or_path", "transformers_version", "__version__"})
+# Their content is in fields of its own, after the caller's changes.
+_SPOKEN_FOR = frozenset({"modules.json", "config_sentence_transformers.json"})
+# What the library writes its history into.
+_CONFIG_FILES = ("config.json", "sentence_*_config.json")
 # Tables of positions, not weights.
 _INDEX_DTYPES = frozenset({"I64", "I32", "BOOL"})
 # The two special tokens and one of the text.
 _LEAST_TOKENS = 3
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -76,12 +82,9 @@ class SpaceConfig:
             {
                 "schema": "embedsmith.fingerprint/1",
                 "backend": "sentence-transformers",
-                "weights": _hash_files(folder.path, folder.weights),
-                "tokenizer": _hash_files(folder.path, _tokenizer_files(folder)),
-                # Code that was trusted by name computes the vectors, so it is part of the space.
-                "code": _hash_files(folder.path, tuple(folder.path.rglob("*.py"))),
                 "modules": [module.kind for module in folder.modules],
-                "architecture": _hash_settings(folder),
+                "weights": _hashes(folder.path, folder.weights),
+                **_hashes_by_role(folder),
                 "pooling": list(self.pooling),
                 "normalize": self.normalize,
                 "max_tokens": self.max_tokens,
@@ -258,34 +261,27 @@ def _static_dim(file: Path) -> int:
     raise ModelError(msg)
 
 
-def _hash_settings(folder: ModelFolder) -> str:
-    """Return one SHA-256 over the settings of all modules, without their history."""
-    settings = [_transformer_settings(folder.modules[0])]
-    settings += [module.config for module in folder.modules]
-    kept = [{key: value for key, value in each.items() if key not in _HISTORY} for each in settings]
+def _hashes_by_role(folder: ModelFolder) -> dict[str, dict[str, str]]:
+    """Return the hashes of all files beside the weights, by what they are."""
+    roles: dict[str, list[Path]] = {"tokenizer": [], "code": [], "settings": []}
+    for file in folder.files:
+        if file.parent == folder.path and file.name in _SPOKEN_FOR:
+            continue
+        if any(fnmatch(file.name, name) for name in _TOKENIZER_FILES):
+            roles["tokenizer"].append(file)
+        else:
+            # Code that was trusted computes the vectors, so it is part of the space.
+            roles["code" if file.suffix == ".py" else "settings"].append(file)
+    return {role: _hashes(folder.path, files) for role, files in roles.items()}
+
+
+def _hashes(root: Path, files: Iterable[Path]) -> dict[str, str]:
+    """Return the SHA-256 of each file by its name inside the folder."""
+    return {file.relative_to(root).as_posix(): _content_hash(file) for file in files}
+
+
+def _content_hash(file: Path) -> str:
+    if not any(fnmatch(file.name, name) for name in _CONFIG_FILES):
+        return sha256_of(file)
+    kept = {key: value for key, value in read_json(file).items() if key not in _HISTORY}
     return hashlib.sha256(canonical_json(kept).encode("utf-8")).hexdigest()
-
-
-def _tokenizer_files(folder: ModelFolder) -> tuple[Path, ...]:
-    places = {module.folder for module in folder.modules}
-    found = {
-        file
-        for place in places
-        for name in _TOKENIZER_FILES
-        for file in place.glob(name)
-        if file.is_file()
-    }
-    return tuple(sorted(found))
-
-
-def _hash_files(root: Path, files: tuple[Path, ...]) -> str:
-    """Return one SHA-256 over names (inside the folder) and contents."""
-    entries = []
-    for file in files:
-        digest = hashlib.sha256()
-        with file.open("rb") as stream:
-            while chunk := stream.read(_CHUNK_BYTES):
-                digest.update(chunk)
-        entries.append([file.relative_to(root).as_posix(), digest.hexdigest()])
-    entries.sort()
-    return hashlib.sha256(canonical_json(entries).encode("utf-8")).hexdigest()

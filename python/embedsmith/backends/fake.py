@@ -16,7 +16,7 @@ from embedsmith.exceptions import ModelError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from embedsmith._typing import F32Array, I64Array, Metric
+    from embedsmith._typing import F32Array, I64Array, Json, Metric
 
 __all__ = ["FakeEncoder"]
 
@@ -55,6 +55,7 @@ class FakeEncoder:
         self.max_tokens = max_tokens
         self.metric: Metric = "cosine"
         self.batch_size = batch_size
+        self.producer: Json = {"device": "cpu", "batch_size": batch_size}
         self._prompts = {"query": query_prompt, "document": document_prompt}
         self.fingerprint = Fingerprint(
             {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from functools import cached_property
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from embedsmith._deps import require
 from embedsmith.backends._batches import encode_texts
 from embedsmith.backends._devices import check_device
-from embedsmith.backends._load_report import strict_loading
+from embedsmith.backends._load_report import quiet_loading, refuse_missing_weights
 from embedsmith.backends._model_folder import ModelFolder
 from embedsmith.backends._protocol import DEFAULT_BATCH_SIZE, Embedded, Progress, Role
 from embedsmith.backends._st_config import NO_TOKEN_LIMIT, SpaceConfig, read_space
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from embedsmith._typing import F32Array, I64Array, Metric
+    from embedsmith._typing import F32Array, I64Array, Json, Metric
     from embedsmith.backends._fingerprint import Fingerprint
+    from embedsmith.backends._packaged import PackagedModel
 
 __all__ = ["SentenceTransformerEncoder"]
 
 _FEATURE = "The sentence-transformers backend"
+_LIBRARIES = ("torch", "transformers", "sentence-transformers")
 
 
 class SentenceTransformerEncoder:
@@ -54,6 +57,8 @@ class SentenceTransformerEncoder:
         Keep the first columns of each vector only. They are not scaled again.
     trust_remote_code : bool, default False
         Run code that comes with the model.
+    packaged : PackagedModel, optional
+        The published model that the folder claims to be; its weights must have the known hash.
 
     Raises
     ------
@@ -78,15 +83,18 @@ class SentenceTransformerEncoder:
         document_prompt: str | None = None,
         truncate_dim: int | None = None,
         trust_remote_code: bool = False,
+        packaged: PackagedModel | None = None,
     ) -> None:
-        self._folder = ModelFolder.read(path, trust_remote_code=trust_remote_code)
-        self._space: SpaceConfig = read_space(
-            self._folder,
-            max_tokens=max_tokens,
-            query_prompt=query_prompt,
-            document_prompt=document_prompt,
-            truncate_dim=truncate_dim,
-        )
+        self._path = path
+        self._trust_remote_code = trust_remote_code
+        self._changes: dict[str, Any] = {
+            "max_tokens": max_tokens,
+            "query_prompt": query_prompt,
+            "document_prompt": document_prompt,
+            "truncate_dim": truncate_dim,
+        }
+        self._packaged = packaged
+        self._folder, self._space = self._read()
         if importlib.util.find_spec("sentence_transformers") is None:
             require("sentence_transformers", extra="st", feature=_FEATURE)
         check_device(device)
@@ -94,11 +102,12 @@ class SentenceTransformerEncoder:
         self.spec = spec or f"st:{path}"
         self.device = device
         self.batch_size = batch_size
-        self._truncate_dim = truncate_dim
-        self._max_tokens_set = max_tokens is not None
-        self._trust_remote_code = trust_remote_code
         self._loaded: Any = None
         self._counter: Any = None
+
+    def _read(self) -> tuple[ModelFolder, SpaceConfig]:
+        folder = ModelFolder.read(self._path, trust_remote_code=self._trust_remote_code)
+        return folder, read_space(folder, **self._changes)
 
     @property
     def dim(self) -> int:
@@ -117,8 +126,27 @@ class SentenceTransformerEncoder:
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
-        """Identity of the embedding space; hashes the weights on first use."""
-        return self._space.fingerprint(self._folder)
+        """Identity of the embedding space; hashes the weights on first use.
+
+        Raises
+        ------
+        ModelError
+            If the folder claims to be a published model and holds other weights.
+        """
+        fingerprint = self._space.fingerprint(self._folder)
+        if self._packaged is not None:
+            file = self._path / "model.safetensors"
+            self._packaged.check(file, fingerprint.fields["weights"].get(file.name))
+        return fingerprint
+
+    @cached_property
+    def producer(self) -> Json:
+        """What decides the last bits of a vector: device, batch size, versions of libraries."""
+        return {
+            "device": self.device.split(":")[0],
+            "batch_size": self.batch_size,
+            **{name: metadata.version(name) for name in _LIBRARIES},
+        }
 
     def prompt(self, role: Role) -> str:
         """Return the text that is put before each text of this role."""
@@ -137,15 +165,16 @@ class SentenceTransformerEncoder:
 
     def _load(self) -> Any:
         library = require("sentence_transformers", extra="st", feature=_FEATURE)
-        path = str(self._folder.path)
-        with strict_loading(path):
+        path = str(self._path)
+        identity = self.fingerprint
+        with quiet_loading():
             try:
                 model = library.SentenceTransformer(
                     path,
                     device=self.device,
                     trust_remote_code=self._trust_remote_code,
                     local_files_only=True,
-                    truncate_dim=self._truncate_dim,
+                    truncate_dim=self._changes["truncate_dim"],
                     model_kwargs={"use_safetensors": True},
                 )
             except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
@@ -154,10 +183,27 @@ class SentenceTransformerEncoder:
                     "or save it anew with this release of sentence-transformers."
                 )
                 raise ModelError(msg) from error
-        if self._max_tokens_set:
+            if self._folder.modules[0].kind == "Transformer":
+                refuse_missing_weights(model[0], self._folder.modules[0].folder)
+        if self._changes["max_tokens"] is not None:
             model.max_seq_length = self._space.max_tokens
+        self._check_unchanged(identity)
         self._check_declared(model)
         return model
+
+    def _check_unchanged(self, identity: Fingerprint) -> None:
+        """Refuse a model that was saved anew since its identity was taken.
+
+        Its vectors would be kept, and served from then on, under the name of the earlier one.
+        """
+        folder, space = self._read()
+        changed = space.fingerprint(folder).differences(identity)
+        if changed:
+            msg = (
+                f"{self._path} was changed ({', '.join(changed)}) since it was opened. "
+                "Open the model again, once whoever writes to the folder is done."
+            )
+            raise ModelError(msg)
 
     def _check_declared(self, model: Any) -> None:
         """Compare what was read from JSON with the loaded model: the fingerprint rests on it."""

@@ -217,7 +217,7 @@ class DenseSystem:
         """Release the vectors and the connection to the cache."""
         self._index = self._queries = None
         if self._cached is not None:
-            self._cached.store.close()
+            self._cached.close_store()
 
 
 class LexicalSystem:

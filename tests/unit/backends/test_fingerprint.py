@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +42,8 @@ def test_the_folder_s_place_and_history_do_not_matter(model_folder: Maker, tmp_p
     moved = tmp_path / "elsewhere" / "renamed"
     shutil.copytree(folder, moved)
     (moved / "README.md").write_text("another card")
+    config = json.loads((moved / "config.json").read_text())
+    (moved / "config.json").write_text(json.dumps({**config, "transformers_version": "9"}))
     assert fingerprint(moved) == fingerprint(folder)
 
 
@@ -71,7 +74,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "dimension": ("dim", {"config_sentence_transformers__json": {"truncate_dim": 3}}),
     "architecture": (
-        "architecture",
+        "settings",
         {"config__json": {"model_type": "bert", "hidden_act": "relu"}},
     ),
 }
@@ -85,6 +88,24 @@ def test_what_changes_a_vector_changes_the_fingerprint(
 ) -> None:
     differences = fingerprint(model_folder()).differences(fingerprint(model_folder(**files)))
     assert field in differences
+
+
+@pytest.mark.parametrize(
+    "name", ["extra.json", "1_Pooling/tables.npz", "data_config.json", "idf.txt"]
+)
+def test_a_file_of_any_name_in_a_module_s_folder_counts(model_folder: Maker, name: str) -> None:
+    folder = model_folder()
+    before = fingerprint(folder)
+    (folder / name).write_text("[]")
+    assert fingerprint(folder).differences(before) == ("settings",)
+
+
+@pytest.mark.parametrize("name", ["README.md", "LICENSE", ".gitattributes", "pytorch_model.bin"])
+def test_a_file_that_is_not_read_does_not_count(model_folder: Maker, name: str) -> None:
+    folder = model_folder()
+    before = fingerprint(folder)
+    (folder / name).write_text("x")
+    assert fingerprint(folder) == before
 
 
 def test_a_single_byte_of_the_weights_changes_the_fingerprint(model_folder: Maker) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,6 @@ from embedsmith.exceptions import DeviceError, MissingDependencyError, ModelErro
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 def test_an_encoder_and_its_cached_form_are_encoders(tmp_path: Path) -> None:
@@ -47,6 +48,28 @@ def test_an_encoder_and_its_cached_form_are_encoders(tmp_path: Path) -> None:
 def test_a_wrong_spec_names_the_right_ones(spec: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         load_encoder(spec, cache=False)
+
+
+def test_each_extra_installs_what_the_backends_ask_for() -> None:
+    tomllib = pytest.importorskip("tomllib", reason="needs Python 3.11")
+    root = Path(__file__).parents[3]
+    extras = tomllib.loads((root / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    named = {"Stemmer": "PyStemmer"}
+    asked = re.findall(
+        r'require\("(\w+)[\w.]*", extra="(\w+)"',
+        "".join(
+            file.read_text() for file in (root / "python" / "embedsmith" / "backends").glob("*.py")
+        ),
+    )
+    assert ("platformdirs", "st") in asked
+    for module, extra in asked:
+        wanted = named.get(module, module).replace("_", "-").lower()
+        installed = [
+            re.split(r"[<>=]", each)[0].replace("_", "-").lower() for each in extras[extra]
+        ]
+        assert wanted in installed, (module, extra)
 
 
 def test_a_path_in_place_of_a_spec_names_the_spec(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from embedsmith.backends import load_encoder
 from embedsmith.backends._model_folder import ModelFolder
 from embedsmith.exceptions import ModelError, UnsafeModelError
+from tests.unit.backends.conftest import write_safetensors
 
 Maker = Callable[..., Path]
 LIBRARY = "sentence_transformers.models."
@@ -83,6 +84,57 @@ def test_a_pickled_layer_behind_the_transformer_is_refused(model_folder: Maker) 
         ModelFolder.read(folder)
 
 
+def test_a_pickled_layer_is_refused_beside_safetensors_of_another_name(
+    model_folder: Maker,
+) -> None:
+    layers = modules(LIBRARY + "Transformer", LIBRARY + "Dense")
+    layers[1]["path"] = "1_Dense"
+    folder = model_folder(
+        modules__json=layers, **{"1_Dense___config__json": {"in_features": 4, "out_features": 2}}
+    )
+    (folder / "1_Dense" / "pytorch_model.bin").write_bytes(b"x")
+    write_safetensors(folder / "1_Dense" / "decoy.safetensors")
+    with pytest.raises(UnsafeModelError, match="1_Dense holds its weights as a pickle"):
+        ModelFolder.read(folder, trust_remote_code=True)
+
+
+@pytest.mark.parametrize("kind", ["Router", "Asym", "CLIPModel", "LSTM", "WordEmbeddings"])
+def test_a_module_that_cannot_be_checked_is_refused_by_name(model_folder: Maker, kind: str) -> None:
+    folder = model_folder(modules__json=modules(LIBRARY + "Transformer", LIBRARY + kind))
+    for trusted in (False, True):
+        with pytest.raises(ModelError, match=rf"lists the module {kind}, .*made of Dense"):
+            ModelFolder.read(folder, trust_remote_code=trusted)
+
+
+@pytest.mark.parametrize("shard", ["pytorch_model-1.bin", "../model.safetensors"])
+def test_a_shard_that_is_no_safetensors_file_of_the_folder_is_refused(
+    model_folder: Maker, shard: str
+) -> None:
+    folder = model_folder()
+    (folder / "model.safetensors").unlink()
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"w": shard}}))
+    with pytest.raises(UnsafeModelError, match="no safetensors file of its folder"):
+        ModelFolder.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("config.json", {"transformers_weights": "other.safetensors"}, "Rename that file"),
+        ("sentence_bert_config.json", {"model_args": {"variant": "x"}}, "with variant"),
+        ("sentence_bert_config.json", {"model_kwargs": {"gguf_file": "x"}}, "with gguf_file"),
+    ],
+)
+def test_settings_that_choose_other_weights_are_refused(
+    model_folder: Maker, file: str, content: dict[str, Any], message: str
+) -> None:
+    folder = model_folder()
+    (folder / file).write_text(json.dumps(content))
+    with pytest.raises(ModelError, match=message):
+        ModelFolder.read(folder)
+
+
 CODE: dict[str, dict[str, Any]] = {
     "auto_map": {"config__json": {"auto_map": {"AutoModel": "modeling.Model"}}},
     "auto_map inside": {"config__json": {"text": [{"auto_map": {"AutoModel": "x.Y"}}]}},
@@ -92,10 +144,6 @@ CODE: dict[str, dict[str, Any]] = {
     "foreign module": {"modules__json": modules("evil.Transformer")},
     "look-alike module": {"modules__json": modules("sentence_transformers_evil.Transformer")},
     "downloaded kernel": {"config__json": {"attn_implementation": "someone/kernel"}},
-    "router": {
-        "modules__json": modules(LIBRARY + "Router"),
-        "router_config__json": {"types": {"0": "evil.Layer"}},
-    },
     "activation": {
         "1_Pooling___config__json": {
             "word_embedding_dimension": 4,

