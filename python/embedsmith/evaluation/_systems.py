@@ -35,6 +35,11 @@ class Truncation:
         Documents read, and how many of them were cut.
     n_queries, queries : int
         The same of the queries.
+    tokens_documents, tokens_queries : int or None
+        Tokens of all texts, prompts and special tokens included, before anything was cut; a
+        repeated text counts each time. None: the model has no tokens.
+    tokens_cut_documents, tokens_cut_queries : int
+        Those of them that lie beyond the limit, and so were not looked at.
     """
 
     max_tokens: int | None
@@ -42,6 +47,10 @@ class Truncation:
     documents: int
     n_queries: int
     queries: int
+    tokens_documents: int | None = None
+    tokens_queries: int | None = None
+    tokens_cut_documents: int = 0
+    tokens_cut_queries: int = 0
 
     @property
     def share(self) -> float:
@@ -172,11 +181,19 @@ class DenseSystem:
                 documents=document_part.n_truncated,
                 n_queries=len(queries),
                 queries=query_part.n_truncated,
+                tokens_documents=int(document_part.n_tokens.sum()),
+                tokens_queries=int(query_part.n_tokens.sum()),
+                tokens_cut_documents=self._tokens_cut(document_part),
+                tokens_cut_queries=self._tokens_cut(query_part),
             ),
             n_embedded=len(documents) + len(queries) - n_cached,
             n_cached=n_cached,
             throughput=None if n_cached else Throughput(n_computed, self._timed.seconds),
         )
+
+    def _tokens_cut(self, part: Embedded) -> int:
+        limit = self.encoder_settings.max_tokens
+        return 0 if limit is None else int((part.n_tokens[part.truncated] - limit).sum())
 
     def _embed(self, texts: Sequence[str], role: Role, progress: Progress) -> Embedded:
         stage = "embedding documents" if role == "document" else "embedding queries"

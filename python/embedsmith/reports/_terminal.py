@@ -73,10 +73,12 @@ def _notes(result: EvaluationResult) -> Iterator[str]:
     for model in models:
         cut = model.truncation
         if cut.documents or cut.queries:
+            tokens = (cut.tokens_documents or 0) + (cut.tokens_queries or 0)
             yield (
                 f"{model.name} reads {cut.max_tokens} tokens: {cut.documents:,} of "
                 f"{cut.n_documents:,} documents and {cut.queries:,} of {cut.n_queries:,} queries "
-                "are longer and were cut."
+                f"are longer and were cut: {cut.tokens_cut_documents + cut.tokens_cut_queries:,} "
+                f"of {tokens:,} tokens."
             )
     for model in models:
         yield from _count_notes(model)

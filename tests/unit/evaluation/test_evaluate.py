@@ -89,6 +89,23 @@ def test_what_is_cut_is_counted_and_told(data):
     assert heard.notes[0].endswith(f"cut at 1 tokens: {N} documents, 0 queries")
 
 
+@pytest.mark.parametrize("cached", [False, True])
+def test_the_tokens_that_nobody_looked_at_are_counted(cached):
+    # Words: 5 + 3 + 1 in the documents, 4 in the query; two are looked at: 3 + 1 + 0 and 2 are cut.
+    data = Dataset.build(
+        "lengths",
+        Corpus(("d0", "d1", "d2"), ("a b c d e", "a b c", "a")),
+        Queries(("q0",), ("a b c d",)),
+        Qrels({"q0": {"d0": 1}}),
+    )
+    for _ in range(1 + cached):
+        result = evaluate("fake:8", data, max_tokens=2, latency_queries=0, cache=cached)
+    cut = result.models[0].truncation
+    assert (cut.tokens_documents, cut.tokens_cut_documents) == (9, 4)
+    assert (cut.tokens_queries, cut.tokens_cut_queries) == (4, 2)
+    assert evaluate("bm25", data).models[0].truncation.tokens_documents is None
+
+
 def test_models_of_the_caller_stay_open_and_may_be_named(data):
     mine = Bm25()
     encoder = load_encoder("fake:16")

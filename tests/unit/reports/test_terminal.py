@@ -63,6 +63,8 @@ def test_pairs_stand_side_by_side_on_a_line_of_80(result):
 def test_what_was_cut_is_said_in_words(result):
     text = " ".join(evaluation_report(result).split())
     assert "fake:16 reads 2 tokens: 40 of 40 documents and 0 of 40 queries are longer" in text
+    # Three words per document and two per query, and all documents lose one.
+    assert "longer and were cut: 40 of 200 tokens." in text
 
 
 def test_nothing_controls_the_terminal(result):
