@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003  # a stored result is read by its types
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from embedsmith.backends import CachedEncoder
 
@@ -27,6 +28,8 @@ class EncoderSettings:
         Most tokens it looks at; None is all.
     query_prompt, document_prompt : str
         Put before each text.
+    producer : dict
+        What decides the last bits of its vectors: device, batch size, versions of libraries.
     """
 
     device: str | None
@@ -34,6 +37,7 @@ class EncoderSettings:
     max_tokens: int | None
     query_prompt: str
     document_prompt: str
+    producer: Mapping[str, Any]
 
     @classmethod
     def of(cls, encoder: Encoder) -> EncoderSettings:
@@ -58,4 +62,5 @@ class EncoderSettings:
             max_tokens=model.max_tokens,
             query_prompt=model.prompt("query"),
             document_prompt=model.prompt("document"),
+            producer=dict(model.producer),
         )

@@ -350,7 +350,8 @@ def test_an_open_encoder_keeps_its_own_settings(data, monkeypatch):
     mine = FakeEncoder(16, batch_size=4, max_tokens=9, query_prompt="ask: ")
     result = evaluate([mine, "bm25"], data, device="cpu", batch_size=7, latency_queries=0)
     assert sizes == {1, 4}
-    assert result.model("fake:16").encoder == EncoderSettings("cuda:1", 4, 9, "ask: ", "")
+    ran = EncoderSettings("cuda:1", 4, 9, "ask: ", "", {"device": "cpu", "batch_size": 4})
+    assert result.model("fake:16").encoder == ran
     assert result.model("bm25").encoder is None
     settings = result.settings
     assert (settings.device, settings.batch_size, settings.max_tokens) == (None, None, None)
