@@ -213,8 +213,10 @@ def test_a_result_that_lost_a_key_is_replaced_with_force_and_not_without(embedsm
         (("--data", "nowhere"), 3, "nowhere"),
         (("--data", "sample:bang"), 3, "'sample:bank'"),
         (("--split", "dev"), 3, "dev"),
-        (("--device", "cuda"), 4, "runs on the CPU only"),
-        (("--out", "file/results"), 4, "Choose another --out"),
+        (("--device", "cuda"), 4, "CPU only. Use device='cpu' (--device cpu)"),
+        (("--device", "gpu"), 2, "use cpu, cuda or cuda:N"),
+        (("--model", "bm52"), 2, "Did you mean 'bm25'?"),
+        (("--out", "file/results"), 4, "Choose another folder (--out)"),
         (("--cache", "file"), 4, "file"),
     ],
 )

@@ -295,13 +295,16 @@ class EmbeddingStore:
             elif "locked" in str(error):
                 fix = "Another process holds it: wait for that one, or name another cache folder."
             elif "full" in str(error):
-                fix = "Free space, name another folder with cache=... (--cache), or cache=False."
+                fix = (
+                    "Free space, name another folder with cache=... (--cache), or pass cache=False "
+                    "(--no-cache)."
+                )
             elif "no such" in str(error):
                 raise self._damaged(str(error)) from error
             else:
                 fix = (
                     "Make its folder writable, name another one with cache=... (--cache), "
-                    "or pass cache=False."
+                    "or pass cache=False (--no-cache)."
                 )
             msg = f"The embedding cache {self.path} cannot be {done}: {error}. {fix}"
             raise CacheError(msg) from error

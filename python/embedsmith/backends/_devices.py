@@ -40,7 +40,7 @@ def check_device(device: str) -> None:
                 f"PyTorch {torch.__version__} is built for CUDA {torch.version.cuda}, but finds no "
                 "usable GPU. Check that nvidia-smi lists one and that its driver is recent enough"
             )
-        msg = f"device={device!r} cannot be used: {reason}, or use device='cpu'."
+        msg = f"device={device!r} cannot be used: {reason}, or use device='cpu' (--device cpu)."
         raise DeviceError(msg)
     count = torch.cuda.device_count()
     if match[1] is not None and int(match[1]) >= count:

@@ -53,7 +53,7 @@ def make_private_folder(folder: Path) -> Path:
     except OSError as error:
         msg = (
             f"The cache folder {folder} cannot be used: {error.strerror or error}. Name another "
-            f"one with cache=... (--cache) or {CACHE_VARIABLE}, or pass cache=False."
+            f"one with cache=... (--cache) or {CACHE_VARIABLE}, or pass cache=False (--no-cache)."
         )
         raise CacheError(msg) from error
     return folder

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from embedsmith._validate import as_count
 from embedsmith.backends._cache import EmbeddingCache
 from embedsmith.backends._cached import CachedEncoder
+from embedsmith.backends._packaged import PACKAGED
 from embedsmith.backends._protocol import DEFAULT_BATCH_SIZE, BatchModel, Encoder
 from embedsmith.backends._resolve import locate_model
 from embedsmith.backends.fake import FakeEncoder
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["load_encoder"]
 
-_KINDS = {"st": "st:FOLDER or st:NAME (sentence-transformers)"}
+_LEXICAL = "bm25"
+_VALID = f"{_LEXICAL}; st:FOLDER or st:NAME (sentence-transformers)"
 
 
 def load_encoder(
@@ -110,7 +112,7 @@ def load_encoder(
         )
     elif colon and kind == "fake" and name.isdecimal():
         if device != "cpu":
-            msg = f"{spec} runs on the CPU only. Use device='cpu'."
+            msg = f"{spec} runs on the CPU only. Use device='cpu' (--device cpu)."
             raise DeviceError(msg)
         model = FakeEncoder(
             int(name),
@@ -120,7 +122,7 @@ def load_encoder(
             batch_size=batch_size,
         )
     else:
-        raise _unknown_spec(spec, kind if colon else "")
+        raise _unknown_spec(spec)
     if cache is False:
         return model
     return CachedEncoder(
@@ -128,14 +130,18 @@ def load_encoder(
     )
 
 
-def _unknown_spec(spec: str, kind: str) -> ModelError:
-    valid = "; ".join(_KINDS.values())
-    if spec == "bm25":
+def _unknown_spec(spec: str) -> ModelError:
+    kind, colon, name = spec.partition(":")
+    if spec.lower() == _LEXICAL:
         msg = "bm25 is not an encoder: it ranks without vectors. Use embedsmith.backends.Bm25."
-    elif not kind:
-        msg = f"{spec!r} does not say which kind of model it is. Write 'st:{spec}'."
+        return ModelError(msg)
+    if difflib.get_close_matches(kind.lower(), [_LEXICAL], n=1):
+        meant = _LEXICAL
     else:
-        near = difflib.get_close_matches(kind, _KINDS, n=1)
-        hint = f" Did you mean '{near[0]}:{spec.partition(':')[2]}'?" if near else ""
-        msg = f"{spec!r}: there is no kind of model {kind!r}. Valid: {valid}.{hint}"
-    return ModelError(msg)
+        # The only other kind; a name that is known is offered as it is written.
+        bare = name if colon else spec
+        meant = f"st:{next(iter(difflib.get_close_matches(bare, PACKAGED, n=1, cutoff=0.7)), bare)}"
+    wrong = (
+        f"there is no kind of model {kind!r}" if colon else "it does not say which kind of model"
+    )
+    return ModelError(f"{spec!r}: {wrong}. Valid: {_VALID}. Did you mean {meant!r}?")

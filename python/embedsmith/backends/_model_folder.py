@@ -209,7 +209,7 @@ def _walk(value: Any) -> Iterator[tuple[str, Any]]:
 def _unsafe(path: Path, reason: str) -> UnsafeModelError:
     msg = (
         f"{path} would run code that came with the model: {reason}. Read that code; if you trust "
-        "it, pass trust_remote_code=True, else use another model."
+        "it, pass trust_remote_code=True (--trust-remote-code), else use another model."
     )
     return UnsafeModelError(msg)
 

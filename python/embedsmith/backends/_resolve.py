@@ -130,5 +130,5 @@ def _unknown(text: str, repository: str) -> ModelError:
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return ModelError(
         f"{start}{hint} Name a folder; or, with a network: hf download {repository}, or "
-        "allow_download=True."
+        "allow_download=True (--allow-download)."
     )

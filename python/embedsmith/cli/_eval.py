@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path  # noqa: TC003 - typer reads annotations when it runs
@@ -48,6 +49,17 @@ Measure again with another tool:
 # A table needs no more: wider lines are harder to follow.
 _WIDEST = 160
 _NARROWEST = 60
+
+
+# Whether the machine has it is said later, with another exit code: that is no wrong word.
+_DEVICE = re.compile(r"cpu|cuda(:\d+)?")
+
+
+def _device_name(device: str) -> str:
+    if _DEVICE.fullmatch(device) is None:
+        msg = f"{device!r} is no device; use cpu, cuda or cuda:N."
+        raise typer.BadParameter(msg)
+    return device
 
 
 def eval_command(
@@ -111,7 +123,9 @@ def eval_command(
     device: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="cpu, cuda or cuda:N, where models run; never falls back."
+            metavar="NAME",
+            help="cpu, cuda or cuda:N, where models run; never falls back.",
+            callback=_device_name,
         ),
     ] = "cpu",
     batch_size: Annotated[

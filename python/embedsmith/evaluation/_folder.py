@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedsmith.datasets import Dataset, Run
-from embedsmith.evaluation._labels import label_specs, run_files
+from embedsmith.evaluation._labels import canonical_spec, label_specs, run_files
 from embedsmith.evaluation._records import within
 from embedsmith.exceptions import DataError, OutputError
 
@@ -76,8 +76,9 @@ class ResultFolder:
         """
         check_writable(self.path)
         _check_ids(data)
-        names = run_files(label_specs(models))
-        self.check_content(data_hash=data.hash, models=models, run_files=names)
+        specs = [canonical_spec(spec) for spec in models]
+        names = run_files(label_specs(specs))
+        self.check_content(data_hash=data.hash, models=specs, run_files=names)
 
     def check_content(
         self, *, data_hash: str, models: Sequence[str], run_files: Sequence[str]
@@ -120,7 +121,7 @@ class ResultFolder:
                 shown = ", ".join([*others[:_SHOWN], *(["..."] if others[_SHOWN:] else [])])
                 msg = (
                     f"{self.path} holds files that are no evaluation ({shown}). Choose an empty "
-                    "or a new folder, or write beside them with --force."
+                    "or a new folder, or write beside them with force=True (--force)."
                 )
                 raise OutputError(msg)
             return
@@ -128,7 +129,7 @@ class ResultFolder:
             msg = (
                 f"{self.path} holds another evaluation ({', '.join(earlier.models)} on "
                 f"{earlier.data_name}, split {earlier.split}). "
-                "Choose another --out, or replace it with --force."
+                "Choose another folder (--out), or replace it with force=True (--force)."
             )
             raise OutputError(msg)
 
@@ -143,7 +144,10 @@ class ResultFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            msg = f"{self.path} cannot be created: {error.strerror or error}. Choose another --out."
+            msg = (
+                f"{self.path} cannot be created: {error.strerror or error}. "
+                "Choose another folder (--out)."
+            )
             raise OutputError(msg) from error
 
     def remove_stale(self, *, keep: Sequence[str]) -> None:
@@ -171,7 +175,7 @@ class ResultFolder:
             return _Earlier.read(place)
         except DataError as error:
             if not self._force:
-                msg = f"{error} Or replace it with --force."
+                msg = f"{error} Or replace it with force=True (--force)."
                 raise OutputError(msg) from error
             if _is_foreign(place):
                 msg = f"{place} is no evaluation's. Move it away, or choose another folder."
@@ -260,11 +264,11 @@ def read_result(path: Path) -> Json:
     except OSError as error:
         msg = (
             f"{place} cannot be read: {error.strerror or error}. "
-            "Name the folder that 'embedsmith eval --out' wrote."
+            "Name the folder that save() or 'embedsmith eval --out' wrote."
         )
         raise DataError(msg) from error
     except ValueError as error:
-        msg = f"{place} is not JSON ({error}). Write it again with 'embedsmith eval --force'."
+        msg = f"{place} is not JSON ({error}). Evaluate again, with force=True (--force)."
         raise DataError(msg) from error
     schema = value.get("schema") if isinstance(value, dict) else None
     if schema != SCHEMA:
@@ -295,7 +299,7 @@ def check_writable(folder: Path) -> None:
     while not place.exists() and place != place.parent:
         place = place.parent
     if not place.is_dir():
-        msg = f"{folder} cannot be a folder: {place} is a file. Choose another --out."
+        msg = f"{folder} cannot be a folder: {place} is a file. Choose another folder (--out)."
         raise OutputError(msg)
     try:
         with tempfile.TemporaryFile(dir=place):
@@ -303,7 +307,7 @@ def check_writable(folder: Path) -> None:
     except OSError as error:
         msg = (
             f"{folder} cannot be written: {error.strerror or error} (in {place}). "
-            "Change its rights, or choose another --out."
+            "Change its rights, or choose another folder (--out)."
         )
         raise OutputError(msg) from error
 

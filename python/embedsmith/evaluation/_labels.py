@@ -7,12 +7,24 @@ from collections import Counter
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from embedsmith.backends import Bm25
 from embedsmith.exceptions import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["label_specs", "run_files"]
+__all__ = ["canonical_spec", "label_specs", "run_files"]
+
+
+def canonical_spec(spec: str) -> str:
+    """Return a spec as results write it: BM25 is known in any case.
+
+    Examples
+    --------
+    >>> canonical_spec("BM25"), canonical_spec("st:BM25")
+    ('bm25', 'st:BM25')
+    """
+    return Bm25.spec if spec.lower() == Bm25.spec else spec
 
 
 def label_specs(specs: Sequence[str]) -> tuple[str, ...]:
@@ -41,7 +53,10 @@ def label_specs(specs: Sequence[str]) -> tuple[str, ...]:
     ('march/minilm', 'april/minilm')
     """
     if not specs:
-        msg = "No model to evaluate. Name one, for example: --model st:all-MiniLM-L6-v2"
+        msg = (
+            "No model to evaluate. Name one, for example 'st:all-MiniLM-L6-v2' "
+            "(--model st:all-MiniLM-L6-v2)."
+        )
         raise ModelError(msg)
     for spec, count in Counter(specs).items():
         if count > 1:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from embedsmith.backends import Bm25, Encoder
-from embedsmith.evaluation._labels import label_specs
+from embedsmith.evaluation._labels import canonical_spec, label_specs
 
 __all__ = ["Model", "OpenModel", "open_models"]
 
@@ -75,9 +75,14 @@ def open_models(
 def _labelled(models: Model | Iterable[Model] | Mapping[str, Model]) -> dict[str, Model]:
     if isinstance(models, Mapping):
         label_specs(list(models))
-        return dict(models)
-    listed = (
+        return {label: _canonical(model) for label, model in models.items()}
+    given = (
         list(models) if isinstance(models, Iterable) and not isinstance(models, str) else [models]
     )
+    listed = [_canonical(model) for model in given]
     specs = [model if isinstance(model, str) else model.spec for model in listed]
     return dict(zip(label_specs(specs), listed, strict=True))
+
+
+def _canonical(model: Model) -> Model:
+    return canonical_spec(model) if isinstance(model, str) else model

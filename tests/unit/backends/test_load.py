@@ -37,9 +37,13 @@ def test_an_encoder_and_its_cached_form_are_encoders(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("all-MiniLM-L6-v2", "Write 'st:all-MiniLM-L6-v2'"),
-        ("sst:folder", r"Valid: st:FOLDER.*Did you mean 'st:folder'\?"),
-        ("openai:x", r"no kind of model 'openai'\. Valid: st:"),
+        ("all-MiniLM-L6-v2", r"Did you mean 'st:all-MiniLM-L6-v2'\?"),
+        ("sst:folder", r"Valid: bm25; st:FOLDER.*Did you mean 'st:folder'\?"),
+        ("openai:x", r"no kind of model 'openai'\. Valid: bm25; st:"),
+        ("onnx:all-MiniLM-L6", r"no kind of model 'onnx'.*Did you mean 'st:all-MiniLM-L6-v2'\?"),
+        ("bm52", r"Valid: bm25; st:.*Did you mean 'bm25'\?"),
+        ("bm25:words", r"Did you mean 'bm25'\?"),
+        ("BM25", r"bm25 is not an encoder"),
         ("bm25", "Bm25"),
         ("st:", "name is empty"),
         ("fake:1", "too few dimensions"),

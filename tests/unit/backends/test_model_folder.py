@@ -158,7 +158,7 @@ def test_code_from_the_folder_is_refused_unless_trusted(
     model_folder: Maker, files: dict[str, Any]
 ) -> None:
     folder = model_folder(**files)
-    with pytest.raises(UnsafeModelError, match="trust_remote_code=True"):
+    with pytest.raises(UnsafeModelError, match=r"trust_remote_code=True \(--trust-remote-code\)"):
         ModelFolder.read(folder)
     ModelFolder.read(folder, trust_remote_code=True)
 

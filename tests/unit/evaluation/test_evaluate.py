@@ -478,3 +478,14 @@ def test_model_names_are_looked_up_with_a_hint(data):
     result = evaluate("bm25", data, latency_queries=0)
     with pytest.raises(KeyError, match=r"no model 'bm26'\. Ask for one of 'bm25'"):
         result.model("bm26")
+
+
+@pytest.mark.parametrize("encoders", ["BM25", ["Bm25"], {"bm25": "BM25"}])
+def test_bm25_is_known_in_any_case(data, encoders):
+    result = evaluate(encoders, data, latency_queries=0)
+    assert (result.models[0].name, result.models[0].spec) == ("bm25", "bm25")
+
+
+def test_bm25_in_two_cases_is_one_model_given_twice(data):
+    with pytest.raises(ModelError, match="given 2 times"):
+        evaluate(["BM25", "bm25"], data)

@@ -51,14 +51,16 @@ def test_the_result_of_the_same_data_and_models_may_be_replaced(results):
 
 @pytest.mark.parametrize("change", [{"data_hash": "other"}, {"models": ("bm25",)}])
 def test_another_result_is_refused_with_its_name_and_the_way_out(results, change):
-    with pytest.raises(OutputError, match=r"st:m, bm25 on bank, split test.*--force"):
+    with pytest.raises(
+        OutputError, match=r"st:m, bm25 on bank, split test.*force=True \(--force\)"
+    ):
         check(results, **change)
     check(results, **change, force=True)
 
 
 def test_a_folder_of_other_files_is_refused_with_their_names(tmp_path):
     (tmp_path / "thesis.tex").write_text("x")
-    with pytest.raises(OutputError, match=r"no evaluation \(thesis\.tex\).*--force"):
+    with pytest.raises(OutputError, match=r"no evaluation \(thesis\.tex\).*force=True \(--force\)"):
         check(tmp_path)
     check(tmp_path, force=True)
 
@@ -76,7 +78,7 @@ def test_a_folder_of_other_files_is_refused_with_their_names(tmp_path):
 )
 def test_a_damaged_result_is_refused_and_with_force_counts_as_none(tmp_path, content, said):
     (tmp_path / "result.json").write_text(content)
-    with pytest.raises(OutputError, match=rf"{said}.*--force"):
+    with pytest.raises(OutputError, match=rf"{said}.*force=True \(--force\)"):
         check(tmp_path)
     check(tmp_path, force=True)
 
@@ -149,7 +151,7 @@ def test_check_writable_accepts_a_folder_to_be_made_and_does_not_make_it(tmp_pat
 
 def test_check_writable_refuses_a_folder_below_a_file(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OutputError, match=r"file is a file\. Choose another --out"):
+    with pytest.raises(OutputError, match=r"file is a file\. Choose another folder \(--out\)"):
         check_writable(tmp_path / "file" / "results")
 
 
