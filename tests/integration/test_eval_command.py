@@ -335,3 +335,22 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("bank, split test")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+@pytest.mark.parametrize(
+    "words", [["eval", *SAMPLE, "--model", "bm25", "-q"], ["eval", "--help"], ["--version"]]
+)
+@pytest.mark.parametrize("options", [[], ["-u"]])
+def test_an_output_that_cannot_be_written_is_one_line_and_its_exit_code(words, options):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, *options, "-m", "embedsmith", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.stderr.startswith("error: the output cannot be written: No space left on device.")
+    assert done.stderr.count("\n") == 1
+    assert done.returncode == 4

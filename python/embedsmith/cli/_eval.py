@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from embedsmith.backends import DEFAULT_BATCH_SIZE, EmbeddingCache
-from embedsmith.cli._exit import EXIT_CODES_HELP, guarded
+from embedsmith.cli._exit import EXIT_CODES_HELP, guarded, to_stdout
 from embedsmith.cli._progress import progress_on_stderr
 from embedsmith.datasets import load_dataset
 from embedsmith.evaluation import (
@@ -269,4 +269,5 @@ def _show(result: EvaluationResult, *, out: Path | None, as_json: bool) -> None:
     else:
         columns = shutil.get_terminal_size(fallback=(100, 24)).columns
         text = evaluation_report(result, width=min(max(columns, _NARROWEST), _WIDEST), folder=out)
-    typer.echo(text)
+    with to_stdout():
+        typer.echo(text)

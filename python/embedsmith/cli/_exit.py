@@ -25,7 +25,7 @@ from embedsmith.exceptions import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["EXIT_CODES_HELP", "ExitCode", "exit_code_of", "guarded", "print_error"]
+__all__ = ["EXIT_CODES_HELP", "ExitCode", "exit_code_of", "guarded", "print_error", "to_stdout"]
 
 
 class ExitCode(enum.IntEnum):
@@ -116,7 +116,7 @@ def guarded(*, debug: bool = False, kept: str = "") -> Iterator[None]:
         raise SystemExit(int(ExitCode.INTERRUPTED)) from None
     except BrokenPipeError:
         # Who reads our output has seen enough: "| head" is no error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         raise SystemExit(int(ExitCode.OK)) from None
     except Exception:  # noqa: BLE001 - nothing is carried on: it ends here, and says so
         traceback.print_exc()
@@ -125,3 +125,34 @@ def guarded(*, debug: bool = False, kept: str = "") -> Iterator[None]:
             "Report it with the lines above and the command."
         )
         raise SystemExit(int(ExitCode.BUG)) from None
+
+
+@contextlib.contextmanager
+def to_stdout() -> Iterator[None]:
+    """Turn a failing standard output of the block, which does nothing but print, into our error.
+
+    Raises
+    ------
+    OutputError
+        If stdout cannot be written: a full disk, a device that went away. A reader that went
+        away is no such error, and passes as it is.
+    """
+    try:
+        yield
+        # None if it is closed: then nobody asked for the output.
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _drop_stdout()
+        msg = (
+            f"the output cannot be written: {error.strerror or error}. Free space where it goes, "
+            "or send it elsewhere."
+        )
+        raise OutputError(msg) from error
+
+
+def _drop_stdout() -> None:
+    """Let what is still buffered go nowhere: Python would fail over it once more at its exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from embedsmith._deps import require
-from embedsmith.cli._exit import guarded
+from embedsmith.cli._exit import guarded, to_stdout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,4 +36,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from embedsmith.cli._app import build_app  # noqa: PLC0415  needs typer
 
         # The words go along: a result keeps them as they were typed.
-        build_app()(args=words, prog_name="embedsmith", obj=tuple(words))
+        # Outside of a command, which has a guard of its own, nothing but help is written.
+        with to_stdout():
+            build_app()(args=words, prog_name="embedsmith", obj=tuple(words))
