@@ -92,7 +92,7 @@ def evaluate_run(
     confidence : float or None, default 0.95
         Coverage of the intervals, between 0 and 1. ``None`` computes none.
     n_resamples : int, default 10_000
-        Bootstrap resamples of the queries.
+        Bootstrap resamples of the queries; times the measures at most 2**27, which is 1 GiB.
     seed : int, default 0
         Seed of the resamples, from 0 to 2**64 - 1. Equal seeds draw the same queries for every
         measure and run.

@@ -5,6 +5,7 @@ use embedsmith_core::stats::{correction, mean as mean_in_order, power, randomisa
 use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
+use crate::error::ShapeError;
 use crate::interrupt;
 
 /// From this many draws on a job may last, and looks for Ctrl-C.
@@ -28,7 +29,25 @@ fn mean(values: PyReadonlyArray1<'_, f64>) -> PyResult<f64> {
     Ok(mean_in_order(values.as_slice()?))
 }
 
-/// Bootstrap intervals of the means of the rows of `values`; every row has at least one value.
+/// Refuses what has no interval, and what would take more memory than one call may.
+fn check_resamples(n_rows: usize, n_columns: usize, n_resamples: usize) -> PyResult<()> {
+    let message = if n_columns == 0 {
+        format!("values has {n_rows} rows of no values; pass at least one value per row.")
+    } else if n_resamples == 0 {
+        "n_resamples is 0; draw at least one resample, better 10_000.".to_owned()
+    } else if n_rows.checked_mul(n_resamples).is_none_or(|n| n > bootstrap::MOST_MEANS) {
+        let most = bootstrap::MOST_MEANS;
+        format!(
+            "{n_resamples} resamples of {n_rows} rows of values are more than the {most} means \
+             that one call keeps. Pass a smaller n_resamples, or fewer rows at once."
+        )
+    } else {
+        return Ok(());
+    };
+    Err(ShapeError::new_err(message))
+}
+
+/// Bootstrap intervals of the means of the rows of `values`.
 #[pyfunction]
 #[pyo3(signature = (values, *, confidence, n_resamples, seed, threads))]
 fn bootstrap_intervals(
@@ -39,7 +58,12 @@ fn bootstrap_intervals(
     seed: u64,
     threads: Option<usize>,
 ) -> PyResult<Vec<Ends>> {
-    let columns: Vec<&[f64]> = values.as_slice()?.chunks_exact(values.shape()[1]).collect();
+    let [n_rows, n_columns] = [values.shape()[0], values.shape()[1]];
+    if n_rows == 0 {
+        return Ok(Vec::new());
+    }
+    check_resamples(n_rows, n_columns, n_resamples)?;
+    let columns: Vec<&[f64]> = values.as_slice()?.chunks_exact(n_columns).collect();
     let plan = bootstrap::Plan { confidence, n_resamples, seed, threads };
     let long = values.len().saturating_mul(n_resamples) >= LONG_WORK;
     let found = interrupt::run(py, long, |control| intervals(&columns, plan, control))?;

@@ -14,6 +14,10 @@ use crate::threads::{self, Control};
 
 /// Draws between two looks at [`Control`], per call: a few tens of milliseconds.
 const DRAWS_PER_BLOCK: usize = 1 << 24;
+/// Up to this many draws, waking other threads costs more than it saves.
+const DRAWS_OF_ONE_THREAD: usize = 1 << 16;
+/// Most means that one call keeps, columns times resamples: 1 GiB.
+pub const MOST_MEANS: usize = 1 << 27;
 /// Indices drawn at once: they stay in the first-level cache.
 const CHUNK: usize = 1024;
 
@@ -125,26 +129,32 @@ fn interval(values: &[f64], means: &mut [f64], confidence: f64) -> Interval {
 /// The means of all resamples: a row per resample, a column per column.
 fn resampled_means(columns: &[&[f64]], plan: Plan, control: &Control) -> Result<Vec<f64>> {
     let (n, width) = (columns[0].len(), columns.len());
-    let pool = threads::pool(threads::resolve(plan.threads)?)?;
     let mut means = vec![0.0; width * plan.n_resamples];
+    let threads = threads::resolve(plan.threads)?;
+    let serial = threads == 1 || means.len().saturating_mul(n) <= DRAWS_OF_ONE_THREAD;
+    let pool = if serial { None } else { Some(threads::pool(threads)?) };
     let per_block = (DRAWS_PER_BLOCK / (n * width)).max(1);
     for (block, part) in means.chunks_mut(per_block * width).enumerate() {
         if control.is_stopped() {
             return Err(Error::Stopped);
         }
-        pool.install(|| {
-            part.par_chunks_mut(width).enumerate().for_each_init(
-                || [0; CHUNK],
-                |indices, (i, sums)| {
-                    let resample = block * per_block + i;
-                    let stream = Stream::new(plan.seed, Purpose::Resample, resample as u64);
-                    resampled_sums(columns, stream, indices, sums);
-                    for sum in sums {
-                        *sum /= n as f64;
-                    }
-                },
-            );
-        });
+        let fill = |indices: &mut [u32; CHUNK], (i, sums): (usize, &mut [f64])| {
+            let resample = block * per_block + i;
+            let stream = Stream::new(plan.seed, Purpose::Resample, resample as u64);
+            resampled_sums(columns, stream, indices, sums);
+            for sum in sums {
+                *sum /= n as f64;
+            }
+        };
+        match &pool {
+            None => {
+                let mut indices = [0; CHUNK];
+                part.chunks_mut(width).enumerate().for_each(|row| fill(&mut indices, row));
+            }
+            Some(pool) => pool.install(|| {
+                part.par_chunks_mut(width).enumerate().for_each_init(|| [0; CHUNK], fill);
+            }),
+        }
     }
     Ok(means)
 }
@@ -154,10 +164,18 @@ fn resampled_means(columns: &[&[f64]], plan: Plan, control: &Control) -> Result<
 ///
 /// # Errors
 /// [`Error::Stopped`] if `control` says so; else as [`threads::resolve`] and [`threads::pool`].
+///
+/// # Panics
+/// If a column is empty or of another length than the first, if there are no resamples, or if
+/// columns times resamples exceed [`MOST_MEANS`].
 pub fn intervals(columns: &[&[f64]], plan: Plan, control: &Control) -> Result<Vec<Interval>> {
     if columns.is_empty() {
         return Ok(Vec::new());
     }
+    let n = columns[0].len();
+    assert!(n > 0 && columns.iter().all(|values| values.len() == n), "columns of one length");
+    let n_means = columns.len().checked_mul(plan.n_resamples);
+    assert!(n_means.is_some_and(|n| (1..=MOST_MEANS).contains(&n)), "resamples within bounds");
     let means = resampled_means(columns, plan, control)?;
     let mut column = vec![0.0; plan.n_resamples];
     Ok(columns

@@ -14,6 +14,8 @@ use crate::threads::{self, Control};
 
 /// Sign flips between two looks at [`Control`].
 const FLIPS_PER_BLOCK: usize = 1 << 25;
+/// Up to this many sign flips, waking other threads costs more than it saves.
+const FLIPS_OF_ONE_THREAD: usize = 1 << 16;
 
 /// The outcome of a test.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,6 +56,32 @@ fn flipped_sum(differences: &[f64], bits: impl Fn(u64) -> u64) -> f64 {
     total
 }
 
+/// How many of the arrangements 0 to `total` are `extreme`; each flips `n` signs.
+fn count(
+    total: usize,
+    n: usize,
+    extreme: impl Fn(usize) -> bool + Sync,
+    threads: usize,
+    control: &Control,
+) -> Result<usize> {
+    let serial = threads == 1 || total.saturating_mul(n) <= FLIPS_OF_ONE_THREAD;
+    let pool = if serial { None } else { Some(threads::pool(threads)?) };
+    let per_block = (FLIPS_PER_BLOCK / n).max(1);
+    let mut count = 0;
+    for first in (0..total).step_by(per_block) {
+        if control.is_stopped() {
+            return Err(Error::Stopped);
+        }
+        let block = first..first.saturating_add(per_block).min(total);
+        count += match &pool {
+            None => block.filter(|&i| extreme(i)).count(),
+            Some(pool) => pool
+                .install(|| block.into_par_iter().with_min_len(16).filter(|&i| extreme(i)).count()),
+        };
+    }
+    Ok(count)
+}
+
 /// Tests whether `differences` have mean 0. Without any difference p is 1.
 ///
 /// # Errors
@@ -70,36 +98,19 @@ pub fn test(differences: &[f64], plan: Plan, control: &Control) -> Result<Test> 
     // Equal sums may round differently: both are off by at most n * eps * mass, and so may each
     // difference be that was itself a rounded subtraction.
     let as_extreme = observed - 4.0 * n as f64 * f64::EPSILON * mass;
-    let is_extreme = |sum: f64| usize::from(sum.abs() >= as_extreme);
-    let pool = threads::pool(threads::resolve(plan.threads)?)?;
+    let is_extreme = |sum: f64| sum.abs() >= as_extreme;
+    let threads = threads::resolve(plan.threads)?;
     let arrangements = u32::try_from(n).ok().and_then(|n| 1usize.checked_shl(n));
     if let Some(all) = arrangements.filter(|&all| all <= plan.n_permutations) {
-        let count: usize = pool.install(|| {
-            (0..all)
-                .into_par_iter()
-                .map(|i| is_extreme(flipped_sum(&differences, |_| i as u64)))
-                .sum()
-        });
+        let extreme = |i| is_extreme(flipped_sum(&differences, |_| i as u64));
+        let count = count(all, n, extreme, threads, control)?;
         return Ok(Test { p: count as f64 / all as f64, exact: true });
     }
-    let per_block = (FLIPS_PER_BLOCK / n).max(1);
-    let mut count = 0;
-    for first in (0..plan.n_permutations).step_by(per_block) {
-        if control.is_stopped() {
-            return Err(Error::Stopped);
-        }
-        let last = (first + per_block).min(plan.n_permutations);
-        count += pool.install(|| {
-            (first..last)
-                .into_par_iter()
-                .with_min_len(16)
-                .map(|i| {
-                    let stream = Stream::new(plan.seed, Purpose::Flip, i as u64);
-                    is_extreme(flipped_sum(&differences, |word| stream.at(word)))
-                })
-                .sum::<usize>()
-        });
-    }
+    let extreme = |i| {
+        let stream = Stream::new(plan.seed, Purpose::Flip, i as u64);
+        is_extreme(flipped_sum(&differences, |word| stream.at(word)))
+    };
+    let count = count(plan.n_permutations, n, extreme, threads, control)?;
     Ok(Test { p: (count + 1) as f64 / (plan.n_permutations + 1) as f64, exact: false })
 }
 
@@ -155,5 +166,28 @@ mod tests {
         let once = p(&differences, Plan { threads: Some(1), ..PLAN });
         assert_eq!(once, p(&differences, Plan { threads: Some(3), ..PLAN }));
         assert_eq!(p(&[1.0; 500], PLAN).p, 1.0 / 10_001.0);
+    }
+
+    #[test]
+    fn a_stopped_test_says_so_whether_it_counts_or_draws() {
+        let control = Control::default();
+        control.stop();
+        for n_permutations in [1 << 20, 1 << 19] {
+            let plan = Plan { n_permutations, ..PLAN };
+            assert_eq!(test(&[1.0; 20], plan, &control), Err(Error::Stopped));
+        }
+    }
+
+    #[test]
+    fn an_exact_count_that_is_under_way_can_be_stopped() {
+        // 2^40 arrangements would take an hour: the test ends only because the count looks.
+        let control = Control::default();
+        std::thread::scope(|scope| {
+            const PLAN_OF_AGES: Plan = Plan { n_permutations: 1 << 40, ..PLAN };
+            let running = scope.spawn(|| test(&[1.0; 40], PLAN_OF_AGES, &control));
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            control.stop();
+            assert_eq!(running.join().expect("no panic"), Err(Error::Stopped));
+        });
     }
 }
