@@ -144,3 +144,29 @@ def test_ids_that_do_not_fit_are_refused(change, error, message):
 def test_arrays_of_other_shapes_and_types_are_refused(scores, rows, message):
     with pytest.raises(ShapeError, match=message):
         _evaluate((scores, rows))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("rule", "first"), [("docid_desc", 1), ("docid_asc", 48_001), ("input", 6_001)]
+)
+def test_thousands_of_relevant_documents_in_one_tie_are_placed_at_once(rule, first):
+    # Relevant are the 12,000 largest ids, in the list from place 6,001 on. Place by place this
+    # would be 7e8 ids fetched and compared.
+    n, n_relevant, start = 60_000, 12_000, 6_000
+    ids = [f"d{i:06}" for i in range(n)]
+    rows = np.roll(np.arange(n), n_relevant + start)[None]
+    table = evaluate_run(
+        {"q": dict.fromkeys(ids[n - n_relevant :], 2)},
+        (np.ones((1, n)), rows),
+        ["RR", f"P@{first + n_relevant - 1}", f"R@{first}"],
+        query_ids=["q"],
+        doc_ids=ids,
+        ties=rule,
+    )
+    assert list(table.mean.values()) == [
+        1 / first,
+        n_relevant / (first + n_relevant - 1),
+        1 / n_relevant,
+    ]
+    assert table.tie_share == 1.0

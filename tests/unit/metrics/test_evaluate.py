@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import warnings
 from collections import OrderedDict
 from types import MappingProxyType
@@ -138,6 +139,73 @@ def test_scores_that_are_no_numbers_are_refused_by_query_and_document(score):
 def test_nan_scores_are_refused_by_query_and_document_even_of_unjudged_documents():
     with pytest.raises(NonFiniteError, match=r"document \"b\" NaN for query \"q\""):
         evaluate_run({"q": {"a": 1}}, {"q": {"a": 1.0, "b": math.nan}}, ["RR"])
+
+
+class Says:
+    """A score that says something else each time it is asked; exceptions it raises."""
+
+    def __init__(self, *answers):
+        self._answers = iter(answers)
+
+    def __float__(self):
+        answer = next(self._answers)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("answers", "error", "message"),
+    [
+        ((math.nan, 1.0, 1.0), NonFiniteError, 'document "a" NaN for query "q"'),
+        ((1.0, math.nan, 1.0), NonFiniteError, 'document "a" NaN for query "q"'),
+        ((1.0, 3.0, 3.0), DataError, 'document "a" the score .* for query "q"'),
+        ((1.0, 2.0, 2.0), DataError, 'document "a" the score .* for query "q"'),
+        ((ValueError("no"),), DataError, 'document "a" the score .* for query "q"'),
+        ((KeyboardInterrupt("now"),), KeyboardInterrupt, "now"),
+    ],
+)
+def test_scores_that_change_while_they_are_read_are_refused(answers, error, message):
+    # 3.0 is no score of the list, and 2.0 is one that two other documents share.
+    run = {"q": {"b": 2.0, "a": Says(*answers), "c": 2.0}}
+    with pytest.raises(error, match=message):
+        evaluate_run({"q": {"a": 1}}, run, ["RR"])
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(("rule", "first"), [("docid_desc", 1), ("docid_asc", 160_001)])
+def test_ten_thousands_of_relevant_documents_in_one_tie_are_placed_at_once(rule, first):
+    # Relevant are the 40,000 largest ids. Place by place this would be 8e9 comparisons of ids.
+    ids = [f"d{i:06}" for i in range(200_000)]
+    qrels = {"q": dict.fromkeys(ids[160_000:], 1)}
+    run = {"q": dict.fromkeys(reversed(ids), 0.5)}
+    table = evaluate_run(qrels, run, ["RR", "R@160000"], ties=rule)
+    assert table.mean == {"RR": 1 / first, "R@160000": float(first == 1)}
+    assert table.tie_share == 1.0
+
+
+class AlarmError(Exception):
+    pass
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGVTALRM"), reason="needs a timer of POSIX")
+def test_a_few_long_lists_answer_signals():
+    def ring(_signum, _frame):
+        raise AlarmError
+
+    # Fewer queries than one would count; the list that is wrong comes last and is never reached.
+    long = dict.fromkeys(map(str, range(60_000)), 1.0)
+    run = {f"q{i:03}": long for i in range(1000)} | {"z": {"d": "no score"}}
+    qrels = {query: {"none of them": 1} for query in run}
+    old = signal.signal(signal.SIGVTALRM, ring)
+    try:
+        # Of processor time: a busy machine changes nothing.
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.05)
+        with pytest.raises(AlarmError):
+            evaluate_run(qrels, run, ["RR"])
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, old)
 
 
 def test_infinite_scores_have_a_place_in_the_order():

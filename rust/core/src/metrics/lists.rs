@@ -7,6 +7,8 @@ use crate::threads;
 
 /// Lists per task: large enough to hide the cost of a task, small enough to balance.
 const CHUNK: usize = 256;
+/// Up to this many wanted rows, looking for one after the other beats ordering them first.
+const SCAN_UP_TO: usize = 16;
 
 /// Sorted result lists of equal depth, borrowed: a list ends where a row is -1.
 #[derive(Clone, Copy, Debug)]
@@ -112,18 +114,54 @@ impl<S: Copy + PartialOrd + Sync> Lists<'_, S> {
         let start = wanted.list * self.depth;
         let (scores, rows) =
             (&self.scores[start..start + filled], &self.rows[start..start + filled]);
-        for (item, row) in wanted.rows.iter().enumerate() {
-            let Some(position) = rows.iter().position(|other| other == row) else { continue };
+        let mut keep = |item, position: usize| {
             let score = scores[position];
-            let tie_start =
-                scores[..position].iter().rposition(|&s| s != score).map_or(0, |i| i + 1);
-            let equal_after = scores[position..].iter().position(|&s| s != score);
-            let tie_end = equal_after.map_or(filled, |i| position + i);
+            // Scores fall, so both ends of a tie are a binary search away.
+            let tie_start = scores.partition_point(|&other| other > score);
+            let tie_end = scores.partition_point(|&other| other >= score);
             out.push(Found { query, item, position, tie_start, tie_end });
+        };
+        if wanted.rows.len() <= SCAN_UP_TO {
+            let mut places: Vec<(usize, usize)> = wanted
+                .rows
+                .iter()
+                .enumerate()
+                .filter_map(|(item, row)| Some((rows.iter().position(|r| r == row)?, item)))
+                .collect();
+            places.sort_unstable();
+            for (position, item) in places {
+                keep(item, position);
+            }
+            return;
+        }
+        let mut by_row: Vec<(i64, usize)> =
+            wanted.rows.iter().enumerate().map(|(item, &row)| (row, item)).collect();
+        by_row.sort_unstable();
+        for (position, row) in rows.iter().enumerate() {
+            let first = by_row.partition_point(|(other, _)| other < row);
+            for &(_, item) in by_row[first..].iter().take_while(|(other, _)| other == row) {
+                keep(item, position);
+            }
         }
     }
 
-    /// Checks the wanted lists and finds the wanted rows in them, in the order of `wanted`.
+    /// Finds the wanted rows of one chunk of queries, of which the first is the `first`-th.
+    fn find_chunk(
+        &self,
+        first: usize,
+        queries: &[Wanted<'_>],
+        seen: &mut [u64],
+    ) -> std::result::Result<Vec<Found>, Fault> {
+        let mut found = Vec::new();
+        for (i, &query) in queries.iter().enumerate() {
+            let filled = self.check(query.list, seen).inspect_err(|_| seen.fill(0))?;
+            self.find_in(first + i, query, filled, &mut found);
+        }
+        Ok(found)
+    }
+
+    /// Checks the wanted lists and finds the wanted rows in them: queries in the order of `wanted`,
+    /// the rows of each by their place.
     ///
     /// # Errors
     /// As [`threads::resolve`] and [`threads::pool`]. The inner result is the fault of the first
@@ -133,23 +171,19 @@ impl<S: Copy + PartialOrd + Sync> Lists<'_, S> {
         wanted: &[Wanted<'_>],
         threads: Option<usize>,
     ) -> Result<std::result::Result<Vec<Found>, Fault>> {
+        let threads = threads::resolve(threads)?;
+        let seen = || vec![0u64; self.n_docs.div_ceil(64)];
+        if threads == 1 || wanted.len() <= CHUNK {
+            return Ok(self.find_chunk(0, wanted, &mut seen()));
+        }
         let chunks: Vec<std::result::Result<Vec<Found>, Fault>> =
-            threads::pool(threads::resolve(threads)?)?.install(|| {
+            threads::pool(threads)?.install(|| {
                 wanted
                     .par_chunks(CHUNK)
                     .enumerate()
-                    .map_init(
-                        || vec![0u64; self.n_docs.div_ceil(64)],
-                        |seen, (chunk, queries)| {
-                            let mut found = Vec::new();
-                            for (i, &query) in queries.iter().enumerate() {
-                                let filled =
-                                    self.check(query.list, seen).inspect_err(|_| seen.fill(0))?;
-                                self.find_in(chunk * CHUNK + i, query, filled, &mut found);
-                            }
-                            Ok(found)
-                        },
-                    )
+                    .map_init(seen, |seen, (chunk, queries)| {
+                        self.find_chunk(chunk * CHUNK, queries, seen)
+                    })
                     .collect()
             });
         Ok(chunks.into_iter().collect::<std::result::Result<Vec<_>, _>>().map(|all| all.concat()))
@@ -176,6 +210,34 @@ mod tests {
             Found { query: 1, item: 0, position: 1, tie_start: 1, tie_end: 2 },
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn many_wanted_rows_are_found_as_few_are() {
+        // 300 queries of one list each, so that chunks and threads matter too; scores in threes.
+        let (depth, n_lists) = (40, 300);
+        let scores: Vec<f64> = (0..n_lists * depth).map(|i| -((i % depth / 3) as f64)).collect();
+        let rows: Vec<i64> = (0..n_lists * depth).map(|i| (i * 7 % depth) as i64).collect();
+        let lists = Lists { scores: &scores, rows: &rows, depth, n_docs: 60 };
+        // Rows from 40 on are in no list.
+        let all: Vec<i64> = (20..60).rev().collect();
+        let find = |rows: &[&[i64]], threads| {
+            let wanted: Vec<Wanted<'_>> = (0..n_lists)
+                .flat_map(|list| rows.iter().map(move |rows| Wanted { list, rows }))
+                .collect();
+            lists.find(&wanted, Some(threads)).expect("threads start").expect("sound lists")
+        };
+        let many = find(&[&all], 1);
+        assert_eq!(many, find(&[&all], 3));
+        let halves: Vec<&[i64]> = all.chunks(10).collect();
+        let mut few: Vec<Found> = find(&halves, 2)
+            .into_iter()
+            .map(|f| Found { query: f.query / 4, item: f.query % 4 * 10 + f.item, ..f })
+            .collect();
+        few.sort_unstable_by_key(|f| (f.query, f.position));
+        assert_eq!(many, few);
+        assert_eq!(many.len(), n_lists * 20);
+        assert!(many.iter().all(|f| f.tie_start == f.position / 3 * 3));
     }
 
     #[test]

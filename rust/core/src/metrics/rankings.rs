@@ -6,6 +6,9 @@ use super::Measure;
 use crate::error::Result;
 use crate::threads;
 
+/// Queries per task: large enough to hide the cost of a task.
+const QUERIES_PER_TASK: usize = 512;
+
 /// A relevant document that was retrieved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hit {
@@ -97,12 +100,23 @@ impl Rankings {
         if values.is_empty() {
             return Ok(values);
         }
-        threads::pool(threads::resolve(threads)?)?.install(|| {
-            for (row, measure) in values.chunks_exact_mut(self.len()).zip(measures) {
+        let threads = threads::resolve(threads)?;
+        let rows = values.chunks_exact_mut(self.len()).zip(measures);
+        let fill = |measure: &Measure, (i, value): (usize, &mut f64)| {
+            *value = measure.value(self.query(i));
+        };
+        if threads == 1 || self.len() <= QUERIES_PER_TASK {
+            for (row, measure) in rows {
+                row.iter_mut().enumerate().for_each(|item| fill(measure, item));
+            }
+            return Ok(values);
+        }
+        threads::pool(threads)?.install(|| {
+            for (row, measure) in rows {
                 row.par_iter_mut()
-                    .with_min_len(512)
+                    .with_min_len(QUERIES_PER_TASK)
                     .enumerate()
-                    .for_each(|(i, value)| *value = measure.value(self.query(i)));
+                    .for_each(|item| fill(measure, item));
             }
         });
         Ok(values)

@@ -3,12 +3,12 @@
 use embedsmith_core::error::Error;
 use embedsmith_core::metrics::Hit;
 use embedsmith_core::metrics::lists::{Fault, FaultKind, Found, Lists, Wanted};
-use embedsmith_core::metrics::ties::{Tied, Ties, before};
+use embedsmith_core::metrics::ties::{TieOrder, Tied, Ties};
 use numpy::{PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
-use super::{Measured, Spec, Walk, as_id, measures, query_at, relevant, ties};
+use super::{Measured, Pace, Spec, Walk, as_id, measures, query_at, relevant, ties};
 use crate::error::to_py;
 
 /// Scores as they come.
@@ -36,13 +36,15 @@ impl Judged {
         qrels: &Bound<'_, PyDict>,
         list_of: &Bound<'_, PyDict>,
         row_of: &Bound<'_, PyDict>,
+        pace: &mut Pace,
     ) -> PyResult<Self> {
         let (mut all, mut judged) = (Self::default(), Vec::new());
         for i in 0..query_ids.len() {
-            let query = query_at(query_ids, i)?;
-            relevant(qrels, &query, &mut judged)?;
+            let query = query_at(query_ids, i, pace)?;
+            relevant(qrels, &query, &mut judged, pace)?;
             let list = list_of.get_item(&query)?.map(|list| list.extract()).transpose()?;
             for (doc, grade) in &judged {
+                pace.step(query.py())?;
                 all.all_grades.push(*grade);
                 if let Some(row) = row_of.get_item(doc)?.filter(|_| list.is_some()) {
                     all.rows.push(row.extract()?);
@@ -115,7 +117,13 @@ struct Search<'a, 'py> {
 }
 
 impl Search<'_, '_> {
-    fn walk<S>(&self, py: Python<'_>, scores: &[S], judged: &Judged) -> PyResult<Walk>
+    fn walk<S>(
+        &self,
+        py: Python<'_>,
+        scores: &[S],
+        judged: &Judged,
+        pace: &mut Pace,
+    ) -> PyResult<Walk>
     where
         S: Copy + PartialOrd + Sync + Into<f64>,
     {
@@ -129,18 +137,23 @@ impl Search<'_, '_> {
             .or_else(|fault| Err(named(fault, self.list_of, self.doc_ids)?))?;
 
         let mut walk = Walk::new();
-        let mut found = found.iter().peekable();
+        let mut rest = found.as_slice();
         let (mut hits, mut index) = (Vec::new(), 0);
         for (i, &(list, _)) in judged.queries.iter().enumerate() {
-            if list.is_some() {
-                while let Some(hit) = found.next_if(|hit| hit.query == index) {
-                    let rank = 1 + if hit.tie_end - hit.tie_start > 1 {
-                        walk.n_tied += 1;
-                        self.place_in_tie(scores, wanted[index].list, hit)?
-                    } else {
-                        hit.position
-                    };
-                    hits.push(Hit { rank, grade: judged.grades[starts[index] + hit.item] });
+            if let Some(list) = list {
+                let n = rest.iter().take_while(|hit| hit.query == index).count();
+                let (own, others) = rest.split_at(n);
+                rest = others;
+                // By their place, so those of one tie stand side by side.
+                for tie in own.chunk_by(|a, b| a.tie_start == b.tie_start) {
+                    if tie[0].tie_end - tie[0].tie_start > 1 {
+                        walk.n_tied += tie.len();
+                    }
+                    let places = self.places(scores, list, tie, pace)?;
+                    hits.extend(tie.iter().zip(places).map(|(hit, place)| Hit {
+                        rank: place + 1,
+                        grade: judged.grades[starts[index] + hit.item],
+                    }));
                 }
                 index += 1;
             }
@@ -151,31 +164,43 @@ impl Search<'_, '_> {
         Ok(walk)
     }
 
-    /// The place, from 0, that the rule gives a document among those of its score.
-    fn place_in_tie<S>(&self, scores: &[S], list: usize, hit: &Found) -> PyResult<usize>
+    /// The places, from 0, that the rule gives hits of equal score.
+    fn places<S>(
+        &self,
+        scores: &[S],
+        list: usize,
+        tie: &[Found],
+        pace: &mut Pace,
+    ) -> PyResult<Vec<usize>>
     where
         S: Copy + Into<f64>,
     {
-        if self.rule == Ties::Input {
-            return Ok(hit.position);
+        let Found { position, tie_start, tie_end, .. } = tie[0];
+        if self.rule == Ties::Input || tie_end - tie_start == 1 {
+            return Ok(tie.iter().map(|hit| hit.position).collect());
         }
         let start = list * self.depth;
-        let score: f64 = scores[start + hit.position].into();
-        let row = self.rows[start + hit.position] as usize;
-        let own = id_at(self.doc_ids, row)?;
+        let score: f64 = scores[start + position].into();
         if self.rule == Ties::Error {
             let query = query_of(self.list_of, list)?;
-            return Err(to_py(&Error::TiedScore { query, doc: own.to_string(), score }));
+            let doc = id_at(self.doc_ids, self.rows[start + position] as usize)?.to_string();
+            return Err(to_py(&Error::TiedScore { query, doc, score }));
         }
-        let ids = self.rows[start + hit.tie_start..start + hit.tie_end]
+        let ids = self.rows[start + tie_start..start + tie_end]
             .iter()
-            .map(|&row| id_at(self.doc_ids, row as usize))
+            .map(|&row| {
+                pace.step(self.doc_ids.py())?;
+                id_at(self.doc_ids, row as usize)
+            })
             .collect::<PyResult<Vec<_>>>()?;
         let group = ids
             .iter()
             .map(|id| Ok(Tied { score, id: id.to_str()? }))
             .collect::<PyResult<Vec<_>>>()?;
-        Ok(hit.tie_start + before(self.rule, &group, score, own.to_str()?))
+        let own: Vec<&str> = tie.iter().map(|hit| group[hit.position - tie_start].id).collect();
+        let order = TieOrder::new(self.rule, group);
+        let place = |id| order.before(score, id).expect("the document is one of those ordered");
+        Ok(own.into_iter().map(|id| tie_start + place(id)).collect())
     }
 }
 
@@ -203,12 +228,13 @@ pub(super) fn measure_arrays<'py>(
 ) -> PyResult<Measured<'py>> {
     let measures = measures(&measure_specs)?;
     let rule = ties(ties_rule)?;
-    let judged = Judged::collect(query_ids, qrels, list_of, row_of)?;
+    let mut pace = Pace::default();
+    let judged = Judged::collect(query_ids, qrels, list_of, row_of, &mut pace)?;
     let depth = rows.shape()[1];
     let search = Search { rows: rows.as_slice()?, depth, doc_ids, list_of, rule, threads };
     let walk = match &scores {
-        Scores::Single(scores) => search.walk(py, scores.as_slice()?, &judged)?,
-        Scores::Double(scores) => search.walk(py, scores.as_slice()?, &judged)?,
+        Scores::Single(scores) => search.walk(py, scores.as_slice()?, &judged, &mut pace)?,
+        Scores::Double(scores) => search.walk(py, scores.as_slice()?, &judged, &mut pace)?,
     };
     walk.measured(py, &measures, threads)
 }

@@ -3,14 +3,18 @@
 //! Per query the scores are walked once, as values; the few relevant ids are looked up in the
 //! run's own dict. Document ids of the run are touched only where a relevant document ties.
 
+use std::cmp::Ordering;
+
 use embedsmith_core::error::Error;
 use embedsmith_core::metrics::Hit;
 use embedsmith_core::metrics::places::{Place, places};
-use embedsmith_core::metrics::ties::{Tied, Ties, before};
+use embedsmith_core::metrics::ties::{TieOrder, Tied, Ties};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
-use super::{Measured, Spec, Walk, as_dict, as_id, as_score, measures, query_at, relevant, ties};
+use super::{
+    Measured, Pace, Spec, Walk, as_dict, as_id, as_score, measures, query_at, relevant, ties,
+};
 use crate::error::to_py;
 
 /// How scores are read.
@@ -22,52 +26,31 @@ struct Reading {
 }
 
 impl Reading {
-    fn score(self, value: &Bound<'_, PyAny>) -> Option<f64> {
-        let score = as_score(value)?;
-        Some(if self.f32_scores { f64::from(score as f32) } else { score })
-    }
-}
-
-/// The documents that hold one of `scores`, in the order of the run.
-fn sharing<'py>(
-    list: &Bound<'py, PyDict>,
-    scores: &[f64],
-    reading: Reading,
-) -> PyResult<Vec<(f64, Bound<'py, PyString>)>> {
-    let mut group = Vec::new();
-    for (doc, value) in list.iter() {
-        // Every value was read before, so none is missing here.
-        if let Some(score) = reading.score(&value).filter(|score| scores.contains(score)) {
-            group.push((score, as_id("run", doc)?));
-        }
-    }
-    Ok(group)
-}
-
-fn bad_score(
-    query: &Bound<'_, PyString>,
-    list: &Bound<'_, PyDict>,
-    reading: Reading,
-) -> PyResult<PyErr> {
-    let query = query.to_string();
-    for (doc, value) in list.iter() {
-        match reading.score(&value) {
-            Some(score) if score.is_nan() => {
-                return Ok(to_py(&Error::ScoreNan { query, doc: doc.to_string() }));
+    /// The score, not NaN; `name` gives query and document for the message.
+    fn number(
+        self,
+        value: &Bound<'_, PyAny>,
+        name: impl FnOnce() -> PyResult<(String, String)>,
+    ) -> PyResult<f64> {
+        match as_score(value)? {
+            Some(score) if self.f32_scores && !score.is_nan() => Ok(f64::from(score as f32)),
+            Some(score) if !score.is_nan() => Ok(score),
+            Some(_) => {
+                let (query, doc) = name()?;
+                Err(to_py(&Error::ScoreNan { query, doc }))
             }
-            Some(_) => {}
             None => {
-                let (doc, found) = (doc.to_string(), value.repr()?.to_string());
-                return Ok(to_py(&Error::ScoreType { query, doc, found }));
+                let ((query, doc), found) = (name()?, value.repr()?.to_string());
+                Err(to_py(&Error::ScoreType { query, doc, found }))
             }
         }
     }
-    unreachable!("called for a list that holds a bad score")
 }
 
 /// Buffers that live as long as the walk.
 #[derive(Default)]
 struct Scratch {
+    pace: Pace,
     scores: Vec<f64>,
     sorted: Vec<f64>,
     places: Vec<Place>,
@@ -86,42 +69,79 @@ impl Scratch {
         hits: &mut Vec<Hit>,
     ) -> PyResult<usize> {
         self.scores.clear();
-        for value in list.values().iter() {
-            match reading.score(&value) {
-                Some(score) if !score.is_nan() => self.scores.push(score),
-                _ => return Err(bad_score(query, list, reading)?),
-            }
+        for (i, value) in list.values().iter().enumerate() {
+            self.pace.step(list.py())?;
+            let name = || Ok((query.to_string(), list.keys().get_item(i)?.to_string()));
+            self.scores.push(reading.number(&value, name)?);
         }
         let mut found = Vec::new();
         self.wanted.clear();
         for (doc, grade) in judged {
-            if let Some(score) = list.get_item(doc)?.and_then(|value| reading.score(&value)) {
-                self.wanted.push(score);
-                found.push((doc, *grade));
+            self.pace.step(list.py())?;
+            if let Some(value) = list.get_item(doc)? {
+                let name = || Ok((query.to_string(), doc.to_string()));
+                self.wanted.push(reading.number(&value, name)?);
+                found.push((doc, value, *grade));
             }
         }
         places(&self.scores, &self.wanted, &mut self.sorted, &mut self.places);
         self.tied.clear();
-        let shared = self.places.iter().zip(&self.wanted).filter(|(place, _)| place.equal > 1);
-        self.tied.extend(shared.map(|(_, &score)| score));
-        let group =
-            if self.tied.is_empty() { Vec::new() } else { sharing(list, &self.tied, reading)? };
-        let group = group
-            .iter()
-            .map(|(score, id)| Ok(Tied { score: *score, id: id.to_str()? }))
-            .collect::<PyResult<Vec<_>>>()?;
-        for ((&(doc, grade), place), &score) in found.iter().zip(&self.places).zip(&self.wanted) {
-            let mut rank = place.larger + 1;
+        for ((&(doc, ..), place), &score) in found.iter().zip(&self.places).zip(&self.wanted) {
             if place.equal > 1 {
                 if reading.ties == Ties::Error {
                     let (query, doc) = (query.to_string(), doc.to_string());
                     return Err(to_py(&Error::TiedScore { query, doc, score }));
                 }
-                rank += before(reading.ties, &group, score, doc.to_str()?);
+                self.tied.push(score);
             }
-            hits.push(Hit { rank, grade });
         }
-        Ok(self.tied.len())
+        let n_tied = self.tied.len();
+        let group = self.sharing(list)?;
+        let group = group
+            .iter()
+            .map(|(score, id)| Ok(Tied { score: *score, id: id.to_str()? }))
+            .collect::<PyResult<Vec<_>>>()?;
+        let order = TieOrder::new(reading.ties, group);
+        for (((doc, value, grade), place), &score) in
+            found.iter().zip(&self.places).zip(&self.wanted)
+        {
+            let before = match place.equal {
+                // The score is not among those read before.
+                0 => None,
+                1 => Some(0),
+                _ => order.before(score, doc.to_str()?),
+            };
+            let Some(before) = before else {
+                // An object whose `__float__` says something else each time is no score.
+                let (query, doc) = (query.to_string(), doc.to_string());
+                let found = value.repr()?.to_string();
+                return Err(to_py(&Error::ScoreType { query, doc, found }));
+            };
+            hits.push(Hit { rank: place.larger + before + 1, grade: *grade });
+        }
+        Ok(n_tied)
+    }
+
+    /// The documents that hold one of the tied scores, in the order of the run.
+    fn sharing<'py>(
+        &mut self,
+        list: &Bound<'py, PyDict>,
+    ) -> PyResult<Vec<(f64, Bound<'py, PyString>)>> {
+        let mut group = Vec::new();
+        if self.tied.is_empty() {
+            return Ok(group);
+        }
+        let by_score = |a: &f64, b: &f64| a.partial_cmp(b).unwrap_or(Ordering::Equal);
+        self.tied.sort_unstable_by(by_score);
+        self.tied.dedup();
+        // The values were read in the order of the keys.
+        for (doc, score) in list.keys().iter().zip(&self.scores) {
+            self.pace.step(list.py())?;
+            if self.tied.binary_search_by(|tied| by_score(tied, score)).is_ok() {
+                group.push((*score, as_id("run", doc)?));
+            }
+        }
+        Ok(group)
     }
 }
 
@@ -144,8 +164,8 @@ pub(super) fn measure_dicts<'py>(
     let (mut walk, mut scratch) = (Walk::new(), Scratch::default());
     let (mut judged, mut hits) = (Vec::new(), Vec::new());
     for i in 0..query_ids.len() {
-        let query = query_at(query_ids, i)?;
-        relevant(qrels, &query, &mut judged)?;
+        let query = query_at(query_ids, i, &mut scratch.pace)?;
+        relevant(qrels, &query, &mut judged, &mut scratch.pace)?;
         if let Some(list) = run.get_item(&query)? {
             let list = as_dict("run", &query, list)?;
             // One look suffices to see ids of another type, which no judged id would ever match.

@@ -7,14 +7,14 @@ use embedsmith_core::error::Error;
 use embedsmith_core::metrics::ties::Ties;
 use embedsmith_core::metrics::{Kind, Measure, Rankings};
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyString};
 
 use crate::error::to_py;
 
-/// Queries between two looks at signals while Python objects are walked.
-const QUERIES_PER_LOOK: usize = 1024;
+/// Python objects walked between two looks at signals: a few milliseconds of work.
+const STEPS_PER_LOOK: usize = 1 << 16;
 
 /// (kind, cutoff, lowest relevant grade), as the Python layer's `Measure` writes it.
 type Spec = (String, Option<usize>, i64);
@@ -26,6 +26,19 @@ type Measured<'py> = (Bound<'py, PyArray2<f64>>, usize, usize, usize);
 struct Walk {
     rankings: Rankings,
     n_tied: usize,
+}
+
+/// Counts work on Python objects, so that a few long lists answer Ctrl-C as many short ones do.
+#[derive(Default)]
+struct Pace {
+    steps: usize,
+}
+
+impl Pace {
+    fn step(&mut self, py: Python<'_>) -> PyResult<()> {
+        self.steps += 1;
+        if self.steps.is_multiple_of(STEPS_PER_LOOK) { py.check_signals() } else { Ok(()) }
+    }
 }
 
 fn measures(specs: &[Spec]) -> PyResult<Vec<Measure>> {
@@ -67,7 +80,7 @@ fn as_dict<'py>(
         Err(error) => {
             let value = error.into_inner();
             let copied = value.py().get_type::<PyDict>().call1((&value,));
-            let Ok(copied) = copied else {
+            let Some(copied) = unless_refused(value.py(), copied)? else {
                 let (query, found) = (query.to_string(), value.repr()?.to_string());
                 return Err(to_py(&Error::NotMapping { argument, query, found }));
             };
@@ -84,16 +97,13 @@ fn as_id<'py>(argument: &'static str, id: Bound<'py, PyAny>) -> PyResult<Bound<'
 }
 
 /// A grade: an int, a bool, or a float that is a whole number.
-fn as_grade(value: &Bound<'_, PyAny>) -> Option<i64> {
+fn as_grade(value: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
     if value.is_instance_of::<PyInt>() {
-        return value.extract().ok();
+        return unless_refused(value.py(), value.extract());
     }
-    if value.is_instance_of::<PyString>() {
-        return None;
-    }
-    let number: f64 = value.extract().ok()?;
     // Whole numbers up to 2^53 are exact in f64.
-    (number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0).then_some(number as i64)
+    let whole = |number: &f64| number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0;
+    Ok(as_score(value)?.filter(whole).map(|number| number as i64))
 }
 
 /// The documents of positive grade, with their grades: no other ones change any measure.
@@ -101,11 +111,13 @@ fn relevant<'py>(
     qrels: &Bound<'py, PyDict>,
     query: &Bound<'py, PyString>,
     out: &mut Vec<(Bound<'py, PyString>, i64)>,
+    pace: &mut Pace,
 ) -> PyResult<()> {
     out.clear();
     let Some(judged) = qrels.get_item(query)? else { return Ok(()) };
     for (doc, grade) in as_dict("qrels", query, judged)?.iter() {
-        let Some(number) = as_grade(&grade) else {
+        pace.step(grade.py())?;
+        let Some(number) = as_grade(&grade)? else {
             let (doc, found) = (doc.repr()?.to_string(), grade.repr()?.to_string());
             return Err(to_py(&Error::GradeType { query: query.to_string(), doc, found }));
         };
@@ -117,11 +129,22 @@ fn relevant<'py>(
 }
 
 /// A score as f64; strings are refused although `float` would read them.
-fn as_score(value: &Bound<'_, PyAny>) -> Option<f64> {
+fn as_score(value: &Bound<'_, PyAny>) -> PyResult<Option<f64>> {
     if let Ok(float) = value.cast_exact::<PyFloat>() {
-        return Some(float.value());
+        return Ok(Some(float.value()));
     }
-    if value.is_instance_of::<PyString>() { None } else { value.extract().ok() }
+    if value.is_instance_of::<PyString>() {
+        return Ok(None);
+    }
+    unless_refused(value.py(), value.extract())
+}
+
+/// What an object converts to, `None` if it refuses; Ctrl-C and exits are no refusal.
+fn unless_refused<T>(py: Python<'_>, converted: PyResult<T>) -> PyResult<Option<T>> {
+    match converted {
+        Err(error) if error.is_instance_of::<PyException>(py) => Ok(None),
+        other => other.map(Some),
+    }
 }
 
 impl Walk {
@@ -144,11 +167,13 @@ impl Walk {
     }
 }
 
-/// Query `i` of a list of ids; looks at signals now and then.
-fn query_at<'py>(ids: &Bound<'py, PyList>, i: usize) -> PyResult<Bound<'py, PyString>> {
-    if i.is_multiple_of(QUERIES_PER_LOOK) {
-        ids.py().check_signals()?;
-    }
+/// Query `i` of a list of ids.
+fn query_at<'py>(
+    ids: &Bound<'py, PyList>,
+    i: usize,
+    pace: &mut Pace,
+) -> PyResult<Bound<'py, PyString>> {
+    pace.step(ids.py())?;
     as_id("qrels", ids.get_item(i)?)
 }
 
