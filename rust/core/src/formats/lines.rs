@@ -13,6 +13,8 @@ pub type KeepGoing<'a> = &'a mut dyn FnMut() -> bool;
 
 const BLOCK_BYTES: usize = 1 << 18;
 const POLL_BYTES: usize = 1 << 22;
+/// Longest line: no record of text is near it, and a file without line ends ends before the memory.
+const LONGEST_LINE: usize = 1 << 28;
 const GZIP: &[u8] = b"\x1f\x8b";
 
 /// Files that people hand over unpacked too little, with the fix.
@@ -37,6 +39,7 @@ pub struct Lines<'a> {
     text: String,
     number: u64,
     unpolled: usize,
+    longest: usize,
     keep_going: KeepGoing<'a>,
 }
 
@@ -82,35 +85,26 @@ impl<'a> Lines<'a> {
         } else {
             Box::new(whole)
         };
-        Ok(Self { path, input, gzip, text: String::new(), number: 0, unpolled: 0, keep_going })
+        let (text, longest) = (String::new(), LONGEST_LINE);
+        Ok(Self { path, input, gzip, text, number: 0, unpolled: 0, longest, keep_going })
     }
 
     /// Moves to the next line that is not blank; `false` at the end.
     ///
     /// # Errors
-    /// [`Error::Parse`] for damaged gzip data, another encoding than UTF-8 or another kind of file;
-    /// [`Error::Unreadable`] if the system fails; [`Error::Stopped`] on request.
+    /// [`Error::Parse`] for damaged gzip data, another encoding than UTF-8, another kind of file or
+    /// a line of more than 256 MiB; [`Error::Unreadable`] if the system fails; [`Error::Stopped`] on request.
     pub fn advance(&mut self) -> Result<bool> {
         loop {
             let mut bytes = std::mem::take(&mut self.text).into_bytes();
             bytes.clear();
             self.number += 1;
-            match self.input.read_until(b'\n', &mut bytes) {
-                Err(error) => return Err(self.broken(&error, bytes.len())),
-                Ok(0) => return Ok(false),
-                Ok(read) => self.unpolled += read,
+            self.read_line(&mut bytes)?;
+            if bytes.is_empty() {
+                return Ok(false);
             }
-            if self.unpolled >= POLL_BYTES {
-                self.unpolled = 0;
-                if !(self.keep_going)() {
-                    return Err(Error::Stopped);
-                }
-            }
-            if self.number == 1 {
-                self.check_kind(&bytes)?;
-                if bytes.starts_with(b"\xef\xbb\xbf") {
-                    bytes.drain(..3);
-                }
+            if self.number == 1 && bytes.starts_with(b"\xef\xbb\xbf") {
+                bytes.drain(..3);
             }
             if bytes.last() == Some(&b'\n') {
                 bytes.pop();
@@ -121,6 +115,36 @@ impl<'a> Lines<'a> {
             self.text = String::from_utf8(bytes).map_err(|error| self.not_utf8(&error))?;
             if !self.text.trim_ascii().is_empty() {
                 return Ok(true);
+            }
+        }
+    }
+
+    /// Appends the next line with its end, in pieces between which it asks whether to go on.
+    fn read_line(&mut self, bytes: &mut Vec<u8>) -> Result<()> {
+        loop {
+            let piece = self.input.by_ref().take(POLL_BYTES as u64).read_until(b'\n', bytes);
+            let read = piece.map_err(|error| self.broken(&error, bytes.len()))?;
+            if self.number == 1 {
+                // Before the length: what has no line ends is often another kind of file.
+                self.check_kind(bytes)?;
+            }
+            if bytes.len() > self.longest {
+                return Err(self.fail(
+                    self.longest as u64 + 1,
+                    format!("a line of more than {} MiB", self.longest >> 20),
+                    "a record per line",
+                    "End each record with a line feed; `jq -c '.[]' FILE` makes lines of an array.",
+                ));
+            }
+            self.unpolled += read;
+            if self.unpolled >= POLL_BYTES {
+                self.unpolled = 0;
+                if !(self.keep_going)() {
+                    return Err(Error::Stopped);
+                }
+            }
+            if read == 0 || bytes.last() == Some(&b'\n') {
+                return Ok(());
             }
         }
     }
@@ -330,5 +354,35 @@ mod tests {
             }
         };
         assert_eq!(error, Error::Stopped);
+    }
+
+    #[test]
+    fn a_reader_that_is_told_to_stop_stops_inside_a_line() {
+        let mut polls = 0;
+        let mut go = || {
+            polls += 1;
+            polls < 2
+        };
+        let mut lines = Lines::from_reader("f", io::repeat(b'a'), &mut go).unwrap();
+        assert_eq!(lines.advance(), Err(Error::Stopped));
+    }
+
+    #[test]
+    fn a_line_that_never_ends_is_refused() {
+        for (bytes, message) in [
+            ("short\n12345678\n", None),
+            ("short\n1234567890", Some("f:2:10: found a line of more than 0 MiB")),
+            ("short\n123456789\n", Some("f:2:10: found a line of more than 0 MiB")),
+        ] {
+            let mut go = || true;
+            let mut lines = Lines::from_reader("f", bytes.as_bytes(), &mut go).unwrap();
+            lines.longest = 9;
+            assert_eq!(lines.advance(), Ok(true));
+            match (lines.advance(), message) {
+                (Ok(found), None) => assert!(found),
+                (Err(error), Some(start)) => assert!(error.to_string().starts_with(start)),
+                (other, _) => panic!("{bytes:?}: {other:?}"),
+            }
+        }
     }
 }
