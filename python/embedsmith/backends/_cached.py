@@ -44,6 +44,9 @@ class CachedEncoder:
         self.cache = cache
         self._stores: dict[int, EmbeddingStore] = {}
 
+    def __repr__(self) -> str:
+        return f"CachedEncoder({self.spec!r}, dim={self.dim}, cache={str(self.cache.folder)!r})"
+
     @property
     def spec(self) -> str:
         """What ``load_encoder`` was given."""

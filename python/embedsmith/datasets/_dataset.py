@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedsmith.datasets._phrases import counted
+from embedsmith._phrases import counted
 from embedsmith.datasets._texts import Corpus, Queries
 from embedsmith.exceptions import DataError
 from embedsmith.metrics._inputs import first_ids

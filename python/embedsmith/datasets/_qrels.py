@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from embedsmith import _core
+from embedsmith._phrases import counted
 from embedsmith.datasets._grouped import Grouped
 from embedsmith.datasets._paths import existing, expanded
-from embedsmith.datasets._phrases import counted
 from embedsmith.exceptions import DataError
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["ModelResult"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ModelResult:
     """One model's part of a result.
 
@@ -66,6 +66,10 @@ class ModelResult:
     verdict: Verdict | None
     statement: str
     timing: ModelTiming
+
+    def __repr__(self) -> str:
+        means = ", ".join(f"{name} {mean:.4f}" for name, mean in self.table.mean.items())
+        return f"ModelResult({self.name}: {means})"
 
     @property
     def n_empty(self) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedsmith._files import atomic_writer
+from embedsmith._phrases import counted
 from embedsmith.datasets import Qrels
 from embedsmith.evaluation._folder import (
     QRELS_FILE,
@@ -67,7 +68,7 @@ class DataSummary:
     n_repeated_documents: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EvaluationResult:
     """Models measured on one data set, compared with each other.
 
@@ -100,6 +101,11 @@ class EvaluationResult:
     hardware: Mapping[str, object]
     versions: Mapping[str, object]
     timing: Mapping[str, object]
+
+    def __repr__(self) -> str:
+        queries = counted(self.data.n_queries, "query", "queries")
+        models = ", ".join(map(repr, self.models))
+        return f"EvaluationResult({self.data.name}, split {self.data.split}, {queries}: {models})"
 
     @property
     def verdict(self) -> str:

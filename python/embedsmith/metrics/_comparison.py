@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from embedsmith._deps import require
+from embedsmith._phrases import counted
 from embedsmith.exceptions import DataError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class PairDifference:
     verdict: PairVerdict
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunComparison:
     """All pairs of some runs, compared by some measures.
 
@@ -92,6 +93,10 @@ class RunComparison:
     n_permutations: int
     n_resamples: int
     seed: int
+
+    def __repr__(self) -> str:
+        queries = counted(self.n_queries, "query", "queries")
+        return f"RunComparison({', '.join(self.names)} by {', '.join(self.measures)}, {queries})"
 
     def to_dict(self) -> Json:
         """Return the comparison as JSON-ready values, of schema ``"embedsmith.comparison/1"``.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from embedsmith._deps import require
+from embedsmith._phrases import counted
 from embedsmith.exceptions import DataError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ IntervalMethod: TypeAlias = Literal["bca", "percentile", "constant"]
 _SCHEMA = "embedsmith.metrics/1"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MetricTable:
     """Measures of a run: per query, their means, and the means' confidence intervals.
 
@@ -71,6 +72,10 @@ class MetricTable:
     n_no_relevant: int
     tie_share: float
     settings: Json
+
+    def __repr__(self) -> str:
+        means = ", ".join(f"{name} {self.mean[name]:.4f}" for name in self.measures)
+        return f"MetricTable({counted(self.n_queries, 'query', 'queries')}: {means})"
 
     def to_dict(self) -> Json:
         """Return the table as JSON-ready values.

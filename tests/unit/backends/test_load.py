@@ -124,3 +124,8 @@ def test_without_the_library_the_extra_is_named_at_once(
     monkeypatch.setitem(__import__("sys").modules, "sentence_transformers", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'embedsmith\[st\]'"):
         load_encoder(f"st:{model_folder()}", cache=False)
+
+
+def test_an_encoder_with_a_cache_shows_both(tmp_path: Path) -> None:
+    encoder = load_encoder("fake:8", cache=tmp_path)
+    assert repr(encoder) == f"CachedEncoder('fake:8', dim=8, cache={str(tmp_path)!r})"

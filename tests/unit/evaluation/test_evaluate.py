@@ -489,3 +489,10 @@ def test_bm25_is_known_in_any_case(data, encoders):
 def test_bm25_in_two_cases_is_one_model_given_twice(data):
     with pytest.raises(ModelError, match="given 2 times"):
         evaluate(["BM25", "bm25"], data)
+
+
+def test_a_result_prints_as_its_models_with_their_means(data):
+    result = evaluate("bm25", data, measures="r@10,rr", latency_queries=0)
+    assert repr(result) == (
+        "EvaluationResult(words, split test, 12 queries: ModelResult(bm25: R@10 1.0000, RR 1.0000))"
+    )

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from embedsmith.exceptions import DataError
-from embedsmith.metrics import MetricTable, evaluate_run
+from embedsmith.metrics import MetricTable, compare_runs, evaluate_run
 
 QRELS = {f"q{i}": {"a": 1, "b": 2} for i in range(7)}
 RUN = {f"q{i}": {"a": i / 3, "b": 1.0, "c": 0.7} for i in range(7)}
@@ -49,3 +49,14 @@ def test_other_schemas_and_cut_tables_are_refused():
         MetricTable.from_dict({k: v for k, v in data.items() if k != "mean"})
     with pytest.raises(DataError, match="RR has 6 values for 7 query ids"):
         MetricTable.from_dict({**data, "per_query": {**data["per_query"], "RR": [0.0] * 6}})
+
+
+def test_a_table_shows_its_means_and_not_its_arrays():
+    table = _table()
+    means = f"nDCG@10 {table.mean['nDCG@10']:.4f}, RR {table.mean['RR']:.4f}"
+    assert repr(table) == f"MetricTable(7 queries: {means})"
+
+
+def test_a_comparison_shows_what_was_compared():
+    comparison = compare_runs(QRELS, {"a": RUN, "b": RUN}, "rr", n_resamples=200)
+    assert repr(comparison) == "RunComparison(a, b by RR, 7 queries)"
