@@ -214,6 +214,11 @@ def test_a_result_that_lost_a_key_is_replaced_with_force_and_not_without(embedsm
         (("--data", "sample:bang"), 3, "'sample:bank'"),
         (("--split", "dev"), 3, "dev"),
         (("--device", "cuda"), 4, "CPU only. Use device='cpu' (--device cpu)"),
+        (("--out", ""), 2, "it is empty; name a path"),
+        (("--data", ""), 2, "it is empty; name a path"),
+        (("--cache", ""), 2, "it is empty; name a path"),
+        (("--measures", "ndcg@10;r@10"), 2, "commas between measures: 'ndcg@10,r@10'"),
+        (("--data", "nowhere"), 3, "). That folder holds file."),
         (("--device", "gpu"), 2, "use cpu, cuda or cuda:N"),
         (("--model", "bm52"), 2, "Did you mean 'bm25'?"),
         (("--out", "file/results"), 4, "Choose another folder (--out)"),
@@ -245,7 +250,7 @@ def test_judgements_of_unknown_documents_are_refused_or_counted(embedsmith, beir
     words = ("eval", "--data", str(beir), "--model", "bm25")
     assert "--allow-missing" in embedsmith(*words, code=3).stderr
     done = embedsmith(*words, "--allow-missing")
-    assert "1 judgements of unknown documents were dropped" in done.stdout
+    assert "documents are unknown (--allow-missing): 1 judgement." in done.stdout
 
 
 def test_an_id_that_no_run_file_can_hold_is_said_before_anything_is_embedded(embedsmith, beir):
@@ -254,7 +259,9 @@ def test_an_id_that_no_run_file_can_hold_is_said_before_anything_is_embedded(emb
     qrels = beir / "qrels" / "test.tsv"
     qrels.write_text(qrels.read_text().replace("\td7\t", "\td 7\t"))
     done = embedsmith("eval", "--data", str(beir), "--model", "fake:8", "--out", "out", code=3)
-    assert "d 7" in done.stderr
+    assert 'error: set: the document id "d 7" has a blank' in done.stderr
+    assert "Rename the ids" in done.stderr
+    assert "probe" not in done.stderr
     assert "embedded" not in done.stderr
 
 

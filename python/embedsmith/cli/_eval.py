@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
-from pathlib import Path  # noqa: TC003 - typer reads annotations when it runs
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -62,6 +62,18 @@ def _device_name(device: str) -> str:
     return device
 
 
+def _not_empty(text: str) -> str:
+    if not text.strip():
+        # An unset variable in a script, which would otherwise mean the folder one is in.
+        msg = "it is empty; name a path, or '.' for the current folder."
+        raise typer.BadParameter(msg)
+    return text
+
+
+def _folder(text: str) -> Path:
+    return Path(_not_empty(text))
+
+
 def eval_command(
     context: typer.Context,
     *,
@@ -69,6 +81,7 @@ def eval_command(
         str,
         typer.Option(
             metavar="PATH",
+            callback=_not_empty,
             help="Labelled set: a BEIR folder, a JSONL file of query, positive and negative, "
             "or sample:bank.",
         ),
@@ -91,7 +104,11 @@ def eval_command(
     ] = ",".join(DEFAULT_MEASURES),
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder for result.json, qrels.txt, runs. Default: none."),
+        typer.Option(
+            metavar="DIR",
+            parser=_folder,
+            help="Folder for result.json, qrels.txt, runs. Default: none.",
+        ),
     ] = None,
     force: Annotated[
         bool,
@@ -113,6 +130,7 @@ def eval_command(
         Path | None,
         typer.Option(
             metavar="DIR",
+            parser=_folder,
             help="Folder of cached embeddings. Default: the user's cache folder.",
             show_default=False,
         ),

@@ -35,8 +35,11 @@ def existing(path: str | os.PathLike[str]) -> Path:
         msg = f"{wanted} does not exist, nor does the folder {folder}. Check the path."
         raise DataError(msg)
     near = nearest_name(wanted)
-    fix = f"Did you mean {near}?" if near else f"{folder} holds {listing(folder)}."
-    msg = f"{wanted} does not exist (relative paths start at {Path.cwd()}). {fix}"
+    # A folder that is only a point reads as a mark of the sentence.
+    shown = "That folder" if folder == Path() else folder
+    fix = f"Did you mean {near}?" if near else f"{shown} holds {listing(folder)}."
+    start = "" if wanted.is_absolute() else f" (relative paths start at {Path.cwd()})"
+    msg = f"{wanted} does not exist{start}. {fix}"
     raise DataError(msg)
 
 

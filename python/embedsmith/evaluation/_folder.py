@@ -305,9 +305,10 @@ def check_writable(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as error:
+        fix = "Change its rights, or choose" if isinstance(error, PermissionError) else "Choose"
         msg = (
-            f"{folder} cannot be written: {error.strerror or error} (in {place}). "
-            "Change its rights, or choose another folder (--out)."
+            f"{folder} cannot be written: no file can be made in {place} "
+            f"({error.strerror or error}). {fix} another folder (--out)."
         )
         raise OutputError(msg) from error
 
@@ -322,4 +323,11 @@ def _check_ids(data: Dataset) -> None:
         data.corpus.ids,
     )
     with tempfile.TemporaryDirectory() as folder:
-        probe.write(Path(folder) / "probe.run")
+        place = Path(folder) / "probe.run"
+        try:
+            probe.write(place)
+        except DataError as error:
+            # The file that could not be written is none that anybody knows.
+            reason = str(error).removeprefix(f"{place} was not written: ")
+            msg = f"{data.name}: {reason} Or evaluate without writing a folder (--out)."
+            raise DataError(msg) from error

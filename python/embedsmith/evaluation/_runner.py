@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from embedsmith._phrases import counted
 from embedsmith.backends import Bm25, Encoder, Fingerprint
 from embedsmith.evaluation._json import to_json
 from embedsmith.evaluation._memory import PeakMemory
@@ -186,10 +187,11 @@ def _stage(progress: Progress, label: str, stage: str, total: int) -> Iterator[N
 
 def _told(system: System, reading: Reading) -> str:
     if system.dim is None:
-        return f"indexed {reading.n_embedded:,} texts"
-    text = f"embedded {reading.n_embedded:,} texts, {reading.n_cached:,} from cache"
+        return f"indexed {counted(reading.n_embedded, 'text')}"
+    text = f"embedded {counted(reading.n_embedded, 'text')}, {reading.n_cached:,} from cache"
     cut = reading.truncation
     if cut.documents or cut.queries:
-        where = f"{cut.documents:,} documents, {cut.queries:,} queries"
-        text += f"; cut at {cut.max_tokens} tokens: {where}"
+        queries = counted(cut.queries, "query", "queries")
+        limit = counted(cut.max_tokens or 0, "token")
+        text += f"; cut at {limit}: {counted(cut.documents, 'document')}, {queries}"
     return text

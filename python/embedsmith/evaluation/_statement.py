@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from embedsmith._phrases import counted
 from embedsmith.metrics import MetricTable, Verdict, decide
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Judge:
         low, high = seen.ci
         return (
             f"{_subject(name, fingerprint, data)}: BASELINE: mean {seen.measure} is "
-            f"{seen.mean:.3f} over {seen.n_queries:,} labelled queries "
+            f"{seen.mean:.3f} over {counted(seen.n_queries, 'labelled query', 'labelled queries')} "
             f"({100 * seen.confidence:g} % interval {low:.3f} to {high:.3f})."
         )
 

@@ -49,6 +49,9 @@ _NEEDS_CUTOFF: frozenset[Kind] = frozenset({"R", "P", "Success"})
 _NAME = re.compile(r"([a-z_]+?)(?:\(\s*rel\s*=\s*(\d+)\s*\))?(?:@(\d+))?")
 _TREC_EVAL_NAME = re.compile(r"([a-z_]+)_(\d+)")
 
+# A cutoff with something else before it than an at sign, or nothing.
+_STUCK_CUTOFF = re.compile(r"([a-z_]+?)[-_:]?(\d+)")
+
 _KNOWN = "nDCG@10, AP, RR@10, R@100, P@5, Success@1"
 
 
@@ -144,8 +147,19 @@ def parse_measure(name: str | Measure) -> Measure:
     )
 
 
+def _is_named(text: str) -> bool:
+    match = _NAME.fullmatch(text)
+    return match is not None and match[1] in _KINDS
+
+
 def _unknown(text: str) -> str:
+    pieces = re.split(r"[\s;|+/]+", text)
+    if len(pieces) > 1 and all(map(_is_named, pieces)):
+        return f"there is no measure {text!r}; put commas between measures: {','.join(pieces)!r}."
     word, at, cutoff = text.partition("@")
+    stuck = _STUCK_CUTOFF.fullmatch(text)
+    if stuck:
+        word, at, cutoff = stuck[1], "@", stuck[2]
     near = difflib.get_close_matches(word, [*_KINDS, "recip_rank"], n=1, cutoff=0.5)
     if not near:
         return f"there is no measure {text!r}; choose among {_KNOWN}."

@@ -6,6 +6,7 @@ import textwrap
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from embedsmith._phrases import counted
 from embedsmith.reports._columns import Column, fits, lay_out
 from embedsmith.reports._table import model_table
 
@@ -57,17 +58,23 @@ def evaluation_report(
 def _heading(result: EvaluationResult) -> str:
     data = result.data
     return (
-        f"{data.name}, split {data.split}: {data.n_queries:,} queries, "
-        f"{data.n_documents:,} documents, {data.n_judgements:,} judgements"
+        f"{data.name}, split {data.split}: {counted(data.n_queries, 'query', 'queries')}, "
+        f"{counted(data.n_documents, 'document')}, {counted(data.n_judgements, 'judgement')}"
     )
 
 
 def _notes(result: EvaluationResult) -> Iterator[str]:
     settings, models = result.settings, result.models
+    n_documents = result.data.n_documents
+    n_documents = result.data.n_documents
+    kept = (
+        f"all {counted(n_documents, 'document')}"
+        if n_documents <= settings.depth
+        else f"the best {counted(settings.depth, 'document')}"
+    )
     yield (
         f"[low, high]: {100 * settings.confidence:g} % interval of the mean over queries (BCa "
-        f"bootstrap, seed {settings.seed}). The {settings.depth:,} best documents of each query "
-        "were kept."
+        f"bootstrap, seed {settings.seed}). Kept for each query: {kept}."
     )
     yield from _speed_notes(result)
     for model in models:
@@ -75,7 +82,7 @@ def _notes(result: EvaluationResult) -> Iterator[str]:
         if cut.documents or cut.queries:
             tokens = (cut.tokens_documents or 0) + (cut.tokens_queries or 0)
             yield (
-                f"{model.name} reads {cut.max_tokens} tokens: {cut.documents:,} of "
+                f"{model.name} reads {counted(cut.max_tokens or 0, 'token')}: {cut.documents:,} of "
                 f"{cut.n_documents:,} documents and {cut.queries:,} of {cut.n_queries:,} queries "
                 f"are longer and were cut: {cut.tokens_cut_documents + cut.tokens_cut_queries:,} "
                 f"of {tokens:,} tokens."
@@ -85,27 +92,25 @@ def _notes(result: EvaluationResult) -> Iterator[str]:
     # The judgements' own, and so the same for every model.
     n_no_relevant = models[0].table.n_no_relevant
     if n_no_relevant:
+        have, score = ("has", "it scores") if n_no_relevant == 1 else ("have", "they score")
         yield (
-            f"{n_no_relevant:,} of {result.data.n_queries:,} queries have no relevant document; "
-            "they score 0."
+            f"{n_no_relevant:,} of {result.data.n_queries:,} queries {have} no relevant document; "
+            f"{score} 0."
         )
     yield from _text_notes(result.data)
     if result.data.n_unjudged:
-        yield f"{result.data.n_unjudged:,} queries are not judged in this split and were left out."
+        unjudged = counted(result.data.n_unjudged, "query", "queries")
+        yield f"Left out, since this split does not judge them: {unjudged}."
     if result.data.n_dropped:
-        yield (
-            f"{result.data.n_dropped:,} judgements of unknown documents were dropped "
-            "(--allow-missing)."
-        )
+        dropped = counted(result.data.n_dropped, "judgement")
+        yield f"Dropped, since their documents are unknown (--allow-missing): {dropped}."
 
 
 def _speed_notes(result: EvaluationResult) -> Iterator[str]:
-    timed = [model.timing.latency for model in result.models if model.timing.latency]
-    if timed:
-        yield (
-            f"p50, p95: time to embed and search one query alone, {timed[0].n_queries:,} queries "
-            "after a warm-up."
-        )
+    latencies = [model.timing.latency for model in result.models if model.timing.latency]
+    if latencies:
+        timed = counted(latencies[0].n_queries, "query", "queries")
+        yield (f"p50, p95: time to embed and search one query alone, {timed} after a warm-up.")
     yield (
         "peak memory: of the whole process, with the libraries that an earlier model had loaded."
     )
@@ -119,19 +124,28 @@ def _speed_notes(result: EvaluationResult) -> Iterator[str]:
         )
     if any(model.timing.throughput is None for model in result.models):
         yield (
-            "texts/s is - where embeddings came from the cache and no run before had embedded all "
-            "of these texts."
+            "texts/s is - where embeddings came from the cache, and no run before had embedded all "
+            "of these texts on this machine, with these settings and library versions."
         )
+    if len(latencies) < len(result.models):
+        yield "p50, p95 are - where no query was timed alone (--latency-queries)."
+    if any(model.dim is None for model in result.models):
+        yield "dim and texts cut are - for a model of words, which has neither vectors nor a limit."
 
 
 def _text_notes(data: DataSummary) -> Iterator[str]:
     for count, of, what in (
-        (data.n_blank_documents, data.n_documents, "documents are blank"),
-        (data.n_blank_queries, data.n_queries, "queries are blank"),
-        (data.n_repeated_documents, data.n_documents, "documents repeat the text of another"),
+        (data.n_blank_documents, data.n_documents, "documents {is} blank"),
+        (data.n_blank_queries, data.n_queries, "queries {is} blank"),
+        (data.n_repeated_documents, data.n_documents, "documents {repeat} the text of another"),
     ):
         if count:
-            yield f"{count:,} of {of:,} {what}; they were embedded and ranked like any other."
+            one = count == 1
+            said = what.format(
+                **({"is": "is", "repeat": "repeats"} if one else {"is": "are", "repeat": "repeat"})
+            )
+            were = "it was" if one else "they were"
+            yield f"{count:,} of {of:,} {said}; {were} embedded and ranked like any other."
 
 
 def _moment(stamp: str) -> str:
@@ -141,9 +155,10 @@ def _moment(stamp: str) -> str:
 def _count_notes(model: ModelResult) -> Iterator[str]:
     table = model.table
     if model.n_empty:
+        score = "it scores" if model.n_empty == 1 else "they score"
         yield (
             f"{model.name}: {model.n_empty:,} of {table.n_queries:,} queries found nothing; "
-            "they score 0."
+            f"{score} 0."
         )
     if table.tie_share:
         yield (

@@ -68,7 +68,7 @@ def test_a_wrong_pair_names_its_place_and_the_fix(tmp_path: Path, line: str, sai
 
 
 def test_a_wrong_path_offers_the_nearest_name(beir: Folder) -> None:
-    with pytest.raises(DataError, match=r"bnak does not exist .* Did you mean .*bank\?"):
+    with pytest.raises(DataError, match=r"bnak does not exist\. Did you mean .*bank\?"):
         load_dataset(beir.path.parent / "bnak")
     with pytest.raises(DataError, match="nor does the folder"):
         load_dataset(beir.path / "no" / "where")

@@ -86,7 +86,7 @@ def test_what_is_cut_is_counted_and_told(data):
     cut = result.models[0].truncation
     assert (cut.max_tokens, cut.documents, cut.queries) == (1, N, 0)
     assert cut.share == 0.5
-    assert heard.notes[0].endswith(f"cut at 1 tokens: {N} documents, 0 queries")
+    assert heard.notes[0].endswith(f"cut at 1 token: {N} documents, 0 queries")
 
 
 @pytest.mark.parametrize("cached", [False, True])

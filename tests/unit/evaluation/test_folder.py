@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -165,3 +166,10 @@ def test_check_writable_refuses_a_folder_without_rights(tmp_path):
             check_writable(tmp_path)
     finally:
         tmp_path.chmod(0o700)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc on this system")
+def test_check_writable_asks_for_no_rights_where_they_are_not_what_is_missing():
+    with pytest.raises(OutputError, match=r"no file can be made in /proc \(") as caught:
+        check_writable(Path("/proc/x/y"))
+    assert "rights" not in str(caught.value)

@@ -131,3 +131,41 @@ def test_the_summary_carries_means_intervals_and_verdicts(result):
     assert summary["data"]["n_blank_documents"] == 0
     assert model["encoder"]["batch_size"] == 32
     assert summary["models"][0]["encoder"] is None
+
+
+def test_the_depth_is_told_by_what_was_really_kept(result):
+    text = " ".join(evaluation_report(result).split())
+    assert "Kept for each query: all 40 documents." in text
+    shallow = dataclasses.replace(result, settings=dataclasses.replace(result.settings, depth=20))
+    text = " ".join(evaluation_report(shallow).split())
+    assert "Kept for each query: the best 20 documents." in text
+
+
+def test_one_is_no_plural(result):
+    data = dataclasses.replace(
+        result.data,
+        n_documents=1,
+        n_queries=1,
+        n_judgements=1,
+        n_unjudged=1,
+        n_dropped=1,
+        n_blank_documents=1,
+        n_repeated_documents=1,
+    )
+    text = " ".join(evaluation_report(dataclasses.replace(result, data=data)).split())
+    assert "1 query, 1 document, 1 judgement " in text
+    assert "Kept for each query: all 1 document." in text
+    assert not re.search(r"(?<!of )\b1 (queries|documents|judgements|tokens|texts)\b", text)
+
+
+def test_every_dash_in_the_table_has_its_reason(result):
+    models = tuple(
+        dataclasses.replace(
+            model, timing=dataclasses.replace(model.timing, throughput=None, latency=None)
+        )
+        for model in result.models
+    )
+    text = " ".join(evaluation_report(dataclasses.replace(result, models=models)).split())
+    for reason in ("texts/s is - where", "p50, p95 are - where", "dim and texts cut are - for"):
+        assert reason in text
+        assert "p50, p95 are -" not in evaluation_report(result)
