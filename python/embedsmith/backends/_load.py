@@ -139,7 +139,7 @@ def _unknown_spec(spec: str) -> ModelError:
         meant = _LEXICAL
     else:
         # The only other kind; a name that is known is offered as it is written.
-        bare = name if colon else spec
+        bare = (name if colon else spec).strip() or next(iter(PACKAGED))
         meant = f"st:{next(iter(difflib.get_close_matches(bare, PACKAGED, n=1, cutoff=0.7)), bare)}"
     wrong = (
         f"there is no kind of model {kind!r}" if colon else "it does not say which kind of model"

@@ -149,7 +149,12 @@ def parse_measure(name: str | Measure) -> Measure:
 
 def _is_named(text: str) -> bool:
     match = _NAME.fullmatch(text)
-    return match is not None and match[1] in _KINDS
+    trec_eval = _TREC_EVAL_NAME.fullmatch(text)
+    return bool(
+        (match and match[1] in _KINDS)
+        or (trec_eval and trec_eval[1] in _TREC_EVAL)
+        or text == "recip_rank"
+    )
 
 
 def _unknown(text: str) -> str:

@@ -130,7 +130,9 @@ def _speed_notes(result: EvaluationResult) -> Iterator[str]:
     if len(latencies) < len(result.models):
         yield "p50, p95 are - where no query was timed alone (--latency-queries)."
     if any(model.dim is None for model in result.models):
-        yield "dim and texts cut are - for a model of words, which has neither vectors nor a limit."
+        yield "dim is - for a model of words, which makes no vectors."
+    if any(model.truncation.max_tokens is None for model in result.models):
+        yield "texts cut is - for a model without a limit: it reads every text to its end."
 
 
 def _text_notes(data: DataSummary) -> Iterator[str]:

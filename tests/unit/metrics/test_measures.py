@@ -50,6 +50,7 @@ def test_aliases_mean_the_canonical_name_which_means_itself(written, canonical):
         ("ndcg10", r"did you mean 'nDCG@10'\?"),
         ("recall-5", r"did you mean 'R@5'\?"),
         ("ndcg@10;r@10", r"put commas between measures: 'ndcg@10,r@10'"),
+        ("ndcg_cut_10 recip_rank", r"commas between measures: 'ndcg_cut_10,recip_rank'"),
         ("ndcg@10 r@10  ap", r"put commas between measures: 'ndcg@10,r@10,ap'"),
         ("ndcg@ten", r"did you mean 'nDCG@10'\?"),
         ("ndcg@0", r"cutoff 0; the first rank is 1: write nDCG@10"),
