@@ -7,6 +7,7 @@ import signal
 import warnings
 from collections import OrderedDict
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -167,7 +168,7 @@ class Says:
 )
 def test_scores_that_change_while_they_are_read_are_refused(answers, error, message):
     # 3.0 is no score of the list, and 2.0 is one that two other documents share.
-    run = {"q": {"b": 2.0, "a": Says(*answers), "c": 2.0}}
+    run: dict[str, dict[str, Any]] = {"q": {"b": 2.0, "a": Says(*answers), "c": 2.0}}
     with pytest.raises(error, match=message):
         evaluate_run({"q": {"a": 1}}, run, ["RR"])
 
@@ -194,8 +195,8 @@ def test_a_few_long_lists_answer_signals():
         raise AlarmError
 
     # Fewer queries than one would count; the list that is wrong comes last and is never reached.
-    long = dict.fromkeys(map(str, range(60_000)), 1.0)
-    run = {f"q{i:03}": long for i in range(1000)} | {"z": {"d": "no score"}}
+    long: dict[str, Any] = dict.fromkeys(map(str, range(60_000)), 1.0)
+    run: dict[str, dict[str, Any]] = {f"q{i:03}": long for i in range(1000)} | {"z": {"d": "no score"}}
     qrels = {query: {"none of them": 1} for query in run}
     old = signal.signal(signal.SIGVTALRM, ring)
     try:
