@@ -196,7 +196,9 @@ def test_a_few_long_lists_answer_signals():
 
     # Fewer queries than one would count; the list that is wrong comes last and is never reached.
     long: dict[str, Any] = dict.fromkeys(map(str, range(60_000)), 1.0)
-    run: dict[str, dict[str, Any]] = {f"q{i:03}": long for i in range(1000)} | {"z": {"d": "no score"}}
+    run: dict[str, dict[str, Any]] = {f"q{i:03}": long for i in range(1000)} | {
+        "z": {"d": "no score"}
+    }
     qrels = {query: {"none of them": 1} for query in run}
     old = signal.signal(signal.SIGVTALRM, ring)
     try:
