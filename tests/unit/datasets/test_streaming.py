@@ -54,9 +54,14 @@ def test_a_reader_lets_the_thread_that_feeds_it_run(pipe: Path) -> None:
 
 @pytest.mark.timeout(60)
 def test_ctrl_c_ends_a_reader(endless: Path) -> None:
-    # Python's own handler turns the signal into KeyboardInterrupt, once the reader asks for it.
+    # Python's own handler turns the signal into KeyboardInterrupt, once the reader asks for it. Set
+    # here, since tests that run in the background have SIGINT switched off.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.3, signal.raise_signal, (signal.SIGINT,))
     timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        Run.read(endless)
-    timer.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Run.read(endless)
+    finally:
+        timer.join()
+        signal.signal(signal.SIGINT, before)

@@ -255,10 +255,12 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
 def test_ctrl_c_stops_a_long_search_at_once() -> None:
+    # Tests that run in the background have SIGINT switched off: the child switches it on.
     code = """
-import sys, time
+import signal
 import numpy as np
 import embedsmith as es
+signal.signal(signal.SIGINT, signal.default_int_handler)
 x = np.random.default_rng(0).standard_normal((200_000, 256), dtype=np.float32)
 print("ready", flush=True)
 try:
