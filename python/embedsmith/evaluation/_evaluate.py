@@ -270,7 +270,7 @@ def _measured(
     hits = observation.hits
     if observation.metric == "l2":
         # A distance is a score when its sign is turned.
-        hits = TopK(-hits.scores, hits.rows)
+        hits = TopK(-hits.scores, hits.rows, -hits.exact)
 
     def measured(wanted: Sequence[Measure], *, confidence: float | None) -> MetricTable:
         return evaluate_run(

@@ -13,8 +13,13 @@ if TYPE_CHECKING:
 __all__ = ["TopK", "search_matrix", "topk"]
 
 
-class TopK(NamedTuple):
-    """Hits per query, best first.
+class _Pair(NamedTuple):
+    scores: F32Array
+    rows: I64Array
+
+
+class TopK(_Pair):
+    """Hits per query, best first: a pair that unpacks as ``scores, rows``.
 
     Attributes
     ----------
@@ -23,10 +28,20 @@ class TopK(NamedTuple):
         (``inf`` for l2) where no row is left.
     rows : ndarray of shape (n_queries, width), int64
         Positions in the corpus; -1 where no row is left.
+    exact : ndarray of shape (n_queries, width), float64
+        The canonical scores, which decide the order; ``scores`` is what float32 keeps of them.
     """
 
-    scores: F32Array
-    rows: I64Array
+    exact: F64Array
+
+    def __new__(cls, scores: F32Array, rows: I64Array, exact: F64Array | None = None) -> TopK:
+        """Join the arrays of one search; without ``exact``, the scores are taken as they are."""
+        hits = super().__new__(cls, scores, rows)
+        hits.exact = scores.astype("float64") if exact is None else exact
+        return hits
+
+    def __getnewargs__(self) -> tuple[F32Array, I64Array, F64Array]:  # type: ignore[override]
+        return (self.scores, self.rows, self.exact)
 
 
 def topk(
@@ -130,18 +145,21 @@ def search_matrix(
     exclude: Any,
     where: Any,
     threads: int | None,
+    at_least: F64Array | None = None,
 ) -> TopK:
     """Search a matrix that is already float32; `norms` are the core's, if known."""
     # No query can get more rows than there are, and a k beyond 64 bits is as good as all.
     k = min(as_count("k", k, most=None), max(corpus.shape[0], 1))
-    scores, rows = core_topk(
-        queries,
-        corpus,
-        k,
-        as_metric(metric),
-        None if exclude is None else as_exclude(exclude, queries.shape[0]),
-        None if where is None else as_mask("where", where, corpus.shape[0]),
-        norms,
-        None if threads is None else as_count("threads", threads),
+    return TopK(
+        *core_topk(
+            queries,
+            corpus,
+            k,
+            as_metric(metric),
+            None if exclude is None else as_exclude(exclude, queries.shape[0]),
+            None if where is None else as_mask("where", where, corpus.shape[0]),
+            norms,
+            None if threads is None else as_count("threads", threads),
+            at_least,
+        )
     )
-    return TopK(scores, rows)

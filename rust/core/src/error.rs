@@ -66,6 +66,16 @@ pub enum Error {
         /// Corpus rows.
         expected: usize,
     },
+    /// A per-query argument does not have one entry per query.
+    #[error("{argument} has {found} entries but there are {expected} queries; pass one per query.")]
+    PerQuery {
+        /// Name of the argument.
+        argument: &'static str,
+        /// Entries found.
+        found: usize,
+        /// Queries.
+        expected: usize,
+    },
     /// The exclusions do not fit the queries.
     #[error(
         "exclude describes {found} queries but there are {expected}; \

@@ -39,6 +39,7 @@ pub(crate) fn to_py(error: &Error) -> PyErr {
         | Error::Empty { .. }
         | Error::TooManyRows { .. }
         | Error::PerRow { .. }
+        | Error::PerQuery { .. }
         | Error::ExcludeLength { .. }
         | Error::ExcludeOffsets { .. }
         | Error::ExcludeRow { .. }

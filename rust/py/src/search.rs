@@ -16,7 +16,7 @@ use crate::interrupt;
 const LONG_WORK: usize = 1 << 26;
 const LONG_ANSWER: usize = 1 << 18;
 
-type Hits<'py> = (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray2<i64>>);
+type Hits<'py> = (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<f64>>);
 
 fn metric(name: &str) -> PyResult<Metric> {
     match name {
@@ -40,9 +40,10 @@ fn contiguous<'a, T: numpy::Element>(
     })
 }
 
-/// Scores and rows of the best `k` corpus rows per query; `exclude` is (offsets, rows).
+/// Scores, rows and canonical scores of the best `k` corpus rows per query; `exclude` is (offsets,
+/// rows).
 #[pyfunction]
-#[pyo3(signature = (queries, corpus, k, metric, exclude=None, allowed=None, norms=None, threads=None))]
+#[pyo3(signature = (queries, corpus, k, metric, exclude=None, allowed=None, norms=None, threads=None, at_least=None))]
 #[allow(clippy::too_many_arguments, reason = "the typed Python face names them")]
 fn topk<'py>(
     py: Python<'py>,
@@ -54,6 +55,7 @@ fn topk<'py>(
     allowed: Option<PyReadonlyArray1<'py, bool>>,
     norms: Option<PyReadonlyArray1<'py, f64>>,
     threads: Option<usize>,
+    at_least: Option<PyReadonlyArray1<'py, f64>>,
 ) -> PyResult<Hits<'py>> {
     let queries = rows("queries", &queries)?;
     let corpus = rows("corpus", &corpus)?;
@@ -77,6 +79,7 @@ fn topk<'py>(
         metric: self::metric(metric)?,
         exclude: exclude.as_ref(),
         allowed: allowed.as_ref().map(|allowed| contiguous("where", allowed)).transpose()?,
+        at_least: at_least.as_ref().map(|floor| contiguous("at_least", floor)).transpose()?,
         kernels: Kernels::from_environment().map_err(|error| to_py(&error))?,
         threads: threads::resolve(threads).map_err(|error| to_py(&error))?,
         pass: None,
@@ -90,6 +93,7 @@ fn topk<'py>(
     Ok((
         Array2::from_shape_vec(shape, hits.scores).map_err(shaped)?.into_pyarray(py),
         Array2::from_shape_vec(shape, hits.rows).map_err(shaped)?.into_pyarray(py),
+        Array2::from_shape_vec(shape, hits.exact).map_err(shaped)?.into_pyarray(py),
     ))
 }
 

@@ -29,12 +29,12 @@ impl Metric {
         }
     }
 
-    /// The score to return for a goodness, rounded to `f32`.
+    /// The canonical score of a goodness, and the other way round.
     #[must_use]
-    pub fn score(self, goodness: f64) -> f32 {
+    pub fn signed(self, value: f64) -> f64 {
         match self {
-            Self::Cosine | Self::Dot => goodness as f32,
-            Self::L2 => (0.0 - goodness) as f32,
+            Self::Cosine | Self::Dot => value,
+            Self::L2 => 0.0 - value,
         }
     }
 

@@ -66,6 +66,8 @@ pub struct Search<'a> {
     pub exclude: Option<&'a Exclude>,
     /// Rows that may be returned at all; `None` is all of them.
     pub allowed: Option<&'a [bool]>,
+    /// Canonical score per query that a hit must reach (for l2, must not exceed).
+    pub at_least: Option<&'a [f64]>,
     /// Instruction set.
     pub kernels: Kernels,
     /// Threads.
@@ -79,10 +81,29 @@ pub struct Search<'a> {
 pub struct Hits {
     /// Scores, best first; [`Metric::worst`] where no row is left.
     pub scores: Vec<f32>,
+    /// The canonical scores behind them, by which parts of a search are merged.
+    pub exact: Vec<f64>,
     /// Corpus rows; -1 where none is left.
     pub rows: Vec<i64>,
     /// `min(k, corpus rows)`.
     pub width: usize,
+}
+
+/// Where the hits of some queries go, `width` places each.
+struct Answers<'a> {
+    width: usize,
+    scores: &'a mut [f32],
+    exact: &'a mut [f64],
+    rows: &'a mut [i64],
+}
+
+impl<'a> Answers<'a> {
+    /// One query's places after the other's.
+    fn per_query(self) -> impl Iterator<Item = Self> {
+        let Self { width, scores, exact, rows } = self;
+        (scores.chunks_mut(width).zip(exact.chunks_mut(width)).zip(rows.chunks_mut(width)))
+            .map(move |((scores, exact), rows)| Self { width, scores, exact, rows })
+    }
 }
 
 impl Search<'_> {
@@ -119,6 +140,15 @@ impl Search<'_> {
                 return Err(Error::PerRow { argument, found, expected: corpus.len() });
             }
         }
+        if let Some(at_least) = self.at_least {
+            if at_least.len() != queries.len() {
+                let (found, expected) = (at_least.len(), queries.len());
+                return Err(Error::PerQuery { argument: "at_least", found, expected });
+            }
+            if let Some(row) = at_least.iter().position(|score| score.is_nan()) {
+                return Err(Error::NonFinite { argument: "at_least", row });
+            }
+        }
         Ok(())
     }
 
@@ -136,6 +166,7 @@ impl Search<'_> {
         let places = total.checked_mul(width);
         let mut hits = Hits {
             scores: filled("the answer", self.metric.worst(), places)?,
+            exact: filled("the answer", f64::from(self.metric.worst()), places)?,
             rows: filled("the answer", -1, places)?,
             width,
         };
@@ -154,7 +185,12 @@ impl Search<'_> {
                 &norms[first..first + count],
                 &rows,
                 threads,
-                (&mut hits.scores[places.clone()], &mut hits.rows[places]),
+                Answers {
+                    width,
+                    scores: &mut hits.scores[places.clone()],
+                    exact: &mut hits.exact[places.clone()],
+                    rows: &mut hits.rows[places],
+                },
                 control,
             )?;
         }
@@ -168,7 +204,7 @@ impl Search<'_> {
         norms: &[f64],
         rows: &[u32],
         threads: usize,
-        (scores, numbers): (&mut [f32], &mut [i64]),
+        output: Answers,
         control: &Control,
     ) -> Result<()> {
         let width = self.k.min(self.corpus.len());
@@ -190,7 +226,6 @@ impl Search<'_> {
             announce: |row: u32| self.kernels.prefetch(self.corpus.row(row as usize)),
             control,
         };
-        let output = (scores, numbers);
         let setting = Setting {
             kernels: self.kernels,
             metric: self.metric,
@@ -201,8 +236,8 @@ impl Search<'_> {
             norms: self.norms,
         };
         match self.pass_for(count) {
-            PassKind::F32 => self.walk(&walk, &F32Pass::new(setting), output),
-            PassKind::Bf16 => self.walk(&walk, &Bf16Pass::new(setting), output),
+            PassKind::F32 => self.walk(&walk, &F32Pass::new(setting), first, output),
+            PassKind::Bf16 => self.walk(&walk, &Bf16Pass::new(setting), first, output),
         }
     }
 
@@ -219,42 +254,45 @@ impl Search<'_> {
         &self,
         walk: &Walk<'_, G, A>,
         pass: &impl Pass,
-        (scores, numbers): (&mut [f32], &mut [i64]),
+        first: usize,
+        output: Answers,
     ) -> Result<()>
     where
         G: Fn(usize, u32) -> f64 + Sync,
         A: Fn(u32) + Sync,
     {
-        let Walk { queries: count, k: width, threads, .. } = *walk;
+        let Walk { queries: count, threads, .. } = *walk;
         debug_assert_eq!(pass.panels().iter().map(|panel| panel.len).sum::<usize>(), count);
         let shared = Shared::new(count);
-        let write = |query: usize, kept: Candidates, scores: &mut [f32], numbers: &mut [i64]| {
-            for (place, Ranked { goodness, row }) in
-                walk.answer(query, kept)?.into_iter().enumerate()
-            {
-                scores[place] = self.metric.score(goodness);
-                numbers[place] = i64::from(row);
+        let write = |query: usize, kept: Candidates, answer: Answers| {
+            let floor = self
+                .at_least
+                .map_or(f64::NEG_INFINITY, |all| self.metric.signed(all[first + query]));
+            let hits = walk.answer(query, kept)?.into_iter().filter(|hit| hit.goodness >= floor);
+            for (place, Ranked { goodness, row }) in hits.enumerate() {
+                answer.exact[place] = self.metric.signed(goodness);
+                answer.scores[place] = answer.exact[place] as f32;
+                answer.rows[place] = i64::from(row);
             }
             Ok(())
         };
         if threads == 1 {
             walk.run(pass, &shared);
             let kept = self.gather(shared)?;
-            kept.into_iter().enumerate().try_for_each(|(query, kept)| {
-                let places = query * width..(query + 1) * width;
-                write(query, kept, &mut scores[places.clone()], &mut numbers[places])
-            })
+            kept.into_iter()
+                .zip(output.per_query())
+                .enumerate()
+                .try_for_each(|(query, (kept, answer))| write(query, kept, answer))
         } else {
             let pool = pool(threads)?;
             pool.broadcast(|_| walk.run(pass, &shared));
             let kept = self.gather(shared)?;
+            let answers: Vec<_> = output.per_query().collect();
             pool.install(|| {
-                (kept, scores.par_chunks_mut(width), numbers.par_chunks_mut(width))
+                (kept, answers)
                     .into_par_iter()
                     .enumerate()
-                    .try_for_each(|(query, (kept, scores, numbers))| {
-                        write(query, kept, scores, numbers)
-                    })
+                    .try_for_each(|(query, (kept, answer))| write(query, kept, answer))
             })
         }
     }

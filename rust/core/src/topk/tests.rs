@@ -8,7 +8,7 @@ use crate::kernels::Isa;
 fn definition(search: &Search) -> Hits {
     let kernels = Kernels::with_isa(Isa::Scalar).unwrap();
     let width = search.k.min(search.corpus.len());
-    let (mut scores, mut rows) = (Vec::new(), Vec::new());
+    let (mut exact, mut rows) = (Vec::new(), Vec::new());
     for query in 0..search.queries.len() {
         let values = search.queries.row(query);
         let normed = |values| Normed { values, norm: norm(kernels, values) };
@@ -27,15 +27,18 @@ fn definition(search: &Search) -> Hits {
         hits.sort_by(Ranked::order);
         for place in 0..width {
             let hit = hits.get(place);
-            scores.push(hit.map_or(search.metric.worst(), |hit| search.metric.score(hit.goodness)));
+            let worst = search.metric.worst().into();
+            exact.push(hit.map_or(worst, |hit| search.metric.signed(hit.goodness)));
             rows.push(hit.map_or(-1, |hit| i64::from(hit.row)));
         }
     }
-    Hits { scores, rows, width }
+    let scores = exact.iter().map(|&score: &f64| score as f32).collect();
+    Hits { scores, exact, rows, width }
 }
 
-fn bits(hits: &Hits) -> Vec<u32> {
-    hits.scores.iter().map(|score| score.to_bits()).collect()
+fn bits(hits: &Hits) -> Vec<(u32, u64)> {
+    let pairs = hits.scores.iter().zip(&hits.exact);
+    pairs.map(|(score, exact)| (score.to_bits(), exact.to_bits())).collect()
 }
 
 /// Compares every instruction set, serial and threaded, with the definition.
@@ -59,14 +62,17 @@ impl Search<'_> {
     fn walk_threaded(&self, threads: usize) -> Hits {
         let width = self.k.min(self.corpus.len());
         let places = self.queries.len() * width;
-        let (mut scores, mut rows) = (vec![self.metric.worst(); places], vec![-1; places]);
+        let worst = self.metric.worst();
+        let (mut scores, mut rows) = (vec![worst; places], vec![-1; places]);
+        let mut exact = vec![worst.into(); places];
+        let output = Answers { width, scores: &mut scores, exact: &mut exact, rows: &mut rows };
         let allowed: Vec<u32> = (0..self.corpus.len() as u32)
             .filter(|&row| self.allowed.is_none_or(|allowed| allowed[row as usize]))
             .collect();
         let control = Control::default();
         let norms = norms_of("queries", self.kernels, self.queries, threads, &control).unwrap();
-        self.batch(0, &norms, &allowed, threads, (&mut scores, &mut rows), &control).unwrap();
-        Hits { scores, rows, width }
+        self.batch(0, &norms, &allowed, threads, output, &control).unwrap();
+        Hits { scores, exact, rows, width }
     }
 }
 
@@ -79,6 +85,7 @@ fn search<'a>(queries: Rows<'a>, corpus: Rows<'a>, k: usize, metric: Metric) -> 
         metric,
         exclude: None,
         allowed: None,
+        at_least: None,
         kernels: Kernels::best(),
         threads: 1,
         pass: None,
@@ -214,13 +221,23 @@ fn scores_are_the_formula() {
     // Cosine: 50 / (5 * 10), a zero row, a right angle; the tie goes to the lower row.
     assert_eq!(
         run(Metric::Cosine),
-        Hits { scores: vec![1.0, 0.0, 0.0], rows: vec![0, 1, 2], width: 3 }
+        Hits {
+            scores: vec![1.0, 0.0, 0.0],
+            exact: vec![1.0, 0.0, 0.0],
+            rows: vec![0, 1, 2],
+            width: 3
+        }
     );
     assert_eq!(run(Metric::Dot).scores, [50.0, 0.0, 0.0]);
     // 3^2 + 4^2 twice, and 1^2 + 7^2.
     assert_eq!(
         run(Metric::L2),
-        Hits { scores: vec![25.0, 25.0, 50.0], rows: vec![0, 1, 2], width: 3 }
+        Hits {
+            scores: vec![25.0, 25.0, 50.0],
+            exact: vec![25.0, 25.0, 50.0],
+            rows: vec![0, 1, 2],
+            width: 3
+        }
     );
 }
 
@@ -268,4 +285,19 @@ fn bad_input_is_named() {
     stopped.stop();
     let request = search(rows(&good), rows(&good), 1, Metric::Dot);
     assert_eq!(request.run(&stopped), Err(Error::Stopped));
+}
+
+#[test]
+fn a_floor_leaves_out_what_is_below_it_and_keeps_what_reaches_it() {
+    let values = [1.0, 2.0, 3.0];
+    let rows = Rows::new("corpus", &values, 3, 1).unwrap();
+    let query = Rows::new("queries", &values[..1], 1, 1).unwrap();
+    for (metric, floor, expected) in
+        [(Metric::Dot, 2.0, [2, 1, -1]), (Metric::L2, 1.0, [0, 1, -1]), (Metric::Dot, 9.0, [-1; 3])]
+    {
+        let request = Search { at_least: Some(&[floor]), ..search(query, rows, 3, metric) };
+        assert_eq!(request.run(&Control::default()).unwrap().rows, expected);
+    }
+    let request = Search { at_least: Some(&[f64::NAN]), ..search(query, rows, 3, Metric::Dot) };
+    assert!(matches!(request.run(&Control::default()), Err(Error::NonFinite { .. })));
 }
