@@ -40,7 +40,7 @@ class TopK(_Pair):
         hits.exact = scores.astype("float64") if exact is None else exact
         return hits
 
-    def __getnewargs__(self) -> tuple[F32Array, I64Array, F64Array]:  # type: ignore[override]
+    def __getnewargs__(self) -> tuple[F32Array, I64Array, F64Array]:
         return (self.scores, self.rows, self.exact)
 
 
