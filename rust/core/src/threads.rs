@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -20,12 +20,31 @@ const MAX_THREADS: usize = 1024;
 #[derive(Debug, Default)]
 pub struct Control {
     stopped: AtomicBool,
+    done: AtomicU64,
+    total: AtomicU64,
 }
 
 impl Control {
     /// Asks the job to stop soon.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Announces so many more units of work.
+    pub fn expect(&self, units: u64) {
+        self.total.fetch_add(units, Ordering::Relaxed);
+    }
+
+    /// Reports so many more units done.
+    pub fn advance(&self, units: u64) {
+        self.done.fetch_add(units, Ordering::Relaxed);
+    }
+
+    /// Units done, and all that were announced. Work that has to be repeated counts once.
+    #[must_use]
+    pub fn progress(&self) -> (u64, u64) {
+        let total = self.total.load(Ordering::Relaxed);
+        (self.done.load(Ordering::Relaxed).min(total), total)
     }
 
     /// True once someone asked for the stop.

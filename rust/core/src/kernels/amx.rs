@@ -1,10 +1,12 @@
-//! AMX: tiles of 16 x 16 sums, fed with 32 bfloat16 a row at a time.
+//! AMX: tiles of 16 x 16 sums, fed with 64 bytes a row at a time.
 //!
 //! The compiler's intrinsics are not stable, so the few instructions are written out. Linux lends
 //! the tile registers on request only.
 
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count};
+use std::cell::Cell;
+use std::marker::PhantomData;
 use std::sync::OnceLock;
 
 use super::bf16::{GROUP, Line, SIDE};
@@ -31,18 +33,20 @@ static SHAPES: Shapes = {
     Shapes { palette: 1, start_row: 0, reserved: [0; 14], row_bytes, rows }
 };
 
-/// True if the processor has AMX tiles of bfloat16 and the system lends them to this process.
+/// True if the processor has AMX tiles of bfloat16 and of 8-bit integers, and the system lends them to this process.
 pub(super) fn is_available() -> bool {
     static AVAILABLE: OnceLock<bool> = OnceLock::new();
     *AVAILABLE.get_or_init(|| {
         const OS_SAVES_STATE: u32 = 1 << 27;
         const AMX_BF16: u32 = 1 << 22;
         const AMX_TILE: u32 = 1 << 24;
+        const AMX_INT8: u32 = 1 << 25;
+        const ALL: u32 = AMX_BF16 | AMX_TILE | AMX_INT8;
         if __cpuid(0).eax < 7 || __cpuid(1).ecx & OS_SAVES_STATE == 0 {
             return false;
         }
         let features = __cpuid_count(7, 0).edx;
-        features & AMX_BF16 != 0 && features & AMX_TILE != 0 && state_is_saved() && is_granted()
+        features & ALL == ALL && state_is_saved() && is_granted()
     })
 }
 
@@ -77,22 +81,45 @@ fn is_granted() -> bool {
     outcome == 0
 }
 
-/// Shapes this thread's tile registers.
-///
-/// # Safety
-/// [`is_available`] returned true.
-pub(super) unsafe fn set_up() {
-    // SAFETY: the caller promises AMX; `SHAPES` is 64 readable bytes.
-    unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const SHAPES, options(nostack, readonly)) };
+thread_local! {
+    /// How many [`Tiles`] this thread has: only the last one to go may release the registers.
+    static OPEN: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Gives this thread's tile registers back, so that switching threads costs nothing more.
-///
-/// # Safety
-/// [`is_available`] returned true.
-pub(super) unsafe fn release() {
-    // SAFETY: the caller promises AMX.
-    unsafe { asm!("tilerelease", options(nomem, nostack)) };
+/// This thread's tile registers: shaped when the first one is made, released when the last one goes,
+/// so that switching threads costs nothing more.
+#[derive(Debug)]
+pub(super) struct Tiles {
+    // The registers belong to the thread that shaped them.
+    _thread: PhantomData<*const ()>,
+}
+
+impl Tiles {
+    /// Shapes the registers.
+    ///
+    /// # Safety
+    /// [`is_available`] returned true.
+    pub(super) unsafe fn set_up() -> Self {
+        if OPEN.with(|open| open.replace(open.get() + 1)) == 0 {
+            // SAFETY: the caller promises AMX; `SHAPES` is 64 readable bytes.
+            unsafe {
+                asm!("ldtilecfg [{}]", in(reg) &raw const SHAPES, options(nostack, readonly))
+            };
+        }
+        Self { _thread: PhantomData }
+    }
+}
+
+impl Drop for Tiles {
+    fn drop(&mut self) {
+        OPEN.with(|open| {
+            open.set(open.get() - 1);
+            if open.get() == 0 {
+                // SAFETY: whoever made the value promised AMX.
+                unsafe { asm!("tilerelease", options(nomem, nostack)) };
+            }
+        });
+    }
 }
 
 /// All products of 32 rows and 32 queries, four tiles of sums at a time.
@@ -101,7 +128,7 @@ pub(super) unsafe fn release() {
 /// the multiplications' time.
 ///
 /// # Safety
-/// [`set_up`] ran on this thread; `panel` is whole steps of 32 lines, at least one, and `rows` is as
+/// This thread has [`Tiles`]; `panel` is whole steps of 32 lines, at least one, and `rows` is as
 /// long.
 pub(super) unsafe fn multiply(rows: &[Line], panel: &[Line], products: &mut Products) {
     let steps = panel.len() / (2 * GROUP);

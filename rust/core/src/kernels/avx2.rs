@@ -3,13 +3,14 @@
 #![allow(clippy::needless_range_loop, reason = "indices keep the accumulators in registers")]
 
 use std::arch::x86_64::{
-    __m256, __m256d, _CMP_NLT_UQ, _mm_loadu_ps, _mm256_add_pd, _mm256_cmp_ps, _mm256_cvtps_pd,
-    _mm256_fmadd_pd, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_movemask_ps, _mm256_mul_pd,
-    _mm256_set1_ps, _mm256_setzero_pd, _mm256_setzero_ps, _mm256_storeu_pd, _mm256_storeu_ps,
-    _mm256_sub_pd,
+    __m256, __m256d, _CMP_NLT_UQ, _mm_loadu_ps, _mm_loadu_si128, _mm256_add_pd, _mm256_cmp_ps,
+    _mm256_cvtph_ps, _mm256_cvtps_pd, _mm256_fmadd_pd, _mm256_fmadd_ps, _mm256_loadu_ps,
+    _mm256_movemask_ps, _mm256_mul_pd, _mm256_set1_ps, _mm256_setzero_pd, _mm256_setzero_ps,
+    _mm256_storeu_pd, _mm256_storeu_ps, _mm256_sub_pd,
 };
 
-use super::scalar::{is_hit, tree};
+use super::int8::{self, Coded};
+use super::scalar::{is_hit, tree, widen_f16 as widen_rest};
 use super::{LANES, MAX_TILE_KEYS, MAX_TILE_ROWS, Tile};
 
 /// Floats in a vector.
@@ -155,4 +156,31 @@ pub(super) unsafe fn tile_one<const R: usize>(
         hits[r] = u64::from(is_hit(keys[r], tile.floor[0]));
     }
     hits
+}
+
+/// See [`super::Kernels::encode_int8`].
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn encode_int8(values: &[f32], codes: &mut [i8]) -> Coded {
+    int8::encode(values, codes)
+}
+
+/// See [`super::Kernels::centre`].
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn centre(values: &[f32], factor: f32, centre: &[f32], target: &mut [f32]) {
+    int8::centre(values, factor, centre, target);
+}
+
+/// See [`super::Kernels::widen_f16`].
+#[target_feature(enable = "avx2,f16c")]
+pub(super) fn widen_f16(bits: &[u16], target: &mut [f32]) {
+    let (chunks, rest) = bits.as_chunks::<8>();
+    let (targets, target_rest) = target.as_chunks_mut::<8>();
+    for (chunk, target) in chunks.iter().zip(targets) {
+        // SAFETY: `chunk` is 8 readable halves, `target` 8 writable floats; no alignment is asked.
+        unsafe {
+            let halves = _mm_loadu_si128(chunk.as_ptr().cast());
+            _mm256_storeu_ps(target.as_mut_ptr(), _mm256_cvtph_ps(halves));
+        }
+    }
+    widen_rest(rest, target_rest);
 }

@@ -3,17 +3,19 @@
 #![allow(clippy::needless_range_loop, reason = "indices keep the accumulators in registers")]
 
 use std::arch::x86_64::{
-    __m512, __m512d, _CMP_NLT_UQ, _MM_HINT_T0, _mm_prefetch, _mm256_loadu_ps, _mm256_storeu_si256,
-    _mm512_add_epi32, _mm512_add_pd, _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps,
-    _mm512_cmp_ps_mask, _mm512_cvtepi32_epi16, _mm512_cvtps_pd, _mm512_fmadd_pd, _mm512_fmadd_ps,
-    _mm512_loadu_ps, _mm512_maskz_loadu_ps, _mm512_mul_pd, _mm512_mul_ps, _mm512_reduce_add_ps,
-    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_pd, _mm512_setzero_ps, _mm512_slli_epi32,
-    _mm512_srli_epi32, _mm512_storeu_pd, _mm512_storeu_ps, _mm512_sub_pd, _mm512_sub_ps,
+    __m512, __m512d, _CMP_NLT_UQ, _MM_HINT_T0, _mm_prefetch, _mm256_loadu_ps, _mm256_loadu_si256,
+    _mm256_storeu_si256, _mm512_add_epi32, _mm512_add_pd, _mm512_and_si512, _mm512_castps_si512,
+    _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi16, _mm512_cvtph_ps,
+    _mm512_cvtps_pd, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_maskz_loadu_ps,
+    _mm512_mul_pd, _mm512_mul_ps, _mm512_reduce_add_ps, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_setzero_pd, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_srli_epi32, _mm512_storeu_pd,
+    _mm512_storeu_ps, _mm512_sub_pd, _mm512_sub_ps,
 };
 
 use super::bf16::{Line, SIDE, STEP};
 use super::bf16_tiles::{Bf16Tile, Products};
-use super::scalar::{is_hit, tree};
+use super::int8::{self, Coded};
+use super::scalar::{is_hit, tree, widen_f16 as widen_rest};
 use super::{LANES, MAX_TILE_KEYS, MAX_TILE_ROWS, Tile};
 
 /// Floats in a vector.
@@ -161,7 +163,6 @@ pub(super) unsafe fn tile_one<const R: usize>(
 }
 
 /// Per row the lanes whose key is not below their floor.
-#[cfg(target_os = "linux")]
 #[target_feature(enable = "avx512f")]
 pub(super) fn sift(tile: &Bf16Tile, products: &Products) -> [u32; SIDE] {
     let load = |values: &[f32], half: usize| {
@@ -210,4 +211,31 @@ pub(super) fn encode_bf16(x: &[f32], factor: f32, lines: &mut [Line], stride: us
         }
     }
     f64::from(_mm512_reduce_add_ps(lost))
+}
+
+/// See [`super::Kernels::encode_int8`].
+#[target_feature(enable = "avx512f")]
+pub(super) fn encode_int8(values: &[f32], codes: &mut [i8]) -> Coded {
+    int8::encode(values, codes)
+}
+
+/// See [`super::Kernels::centre`].
+#[target_feature(enable = "avx512f")]
+pub(super) fn centre(values: &[f32], factor: f32, centre: &[f32], target: &mut [f32]) {
+    int8::centre(values, factor, centre, target);
+}
+
+/// See [`super::Kernels::widen_f16`].
+#[target_feature(enable = "avx512f")]
+pub(super) fn widen_f16(bits: &[u16], target: &mut [f32]) {
+    let (chunks, rest) = bits.as_chunks::<WIDTH>();
+    let (targets, target_rest) = target.as_chunks_mut::<WIDTH>();
+    for (chunk, target) in chunks.iter().zip(targets) {
+        // SAFETY: `chunk` is 16 readable halves, `target` 16 writable floats; no alignment is asked.
+        unsafe {
+            let halves = _mm256_loadu_si256(chunk.as_ptr().cast());
+            _mm512_storeu_ps(target.as_mut_ptr(), _mm512_cvtph_ps(halves));
+        }
+    }
+    widen_rest(rest, target_rest);
 }

@@ -1,12 +1,10 @@
 //! Tiles of bfloat16 products: 32 rows against a panel of 32 queries.
 
-use std::marker::PhantomData;
-
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 use super::amx;
 use super::bf16::{GROUP, Line, SIDE, STEP};
 #[cfg(target_arch = "x86_64")]
-use super::{Isa, avx512};
+use super::{Isa, avx512, avx512_bf16};
 use super::{Kernels, scalar};
 
 /// The products of one tile, row-major.
@@ -29,36 +27,27 @@ pub struct Bf16Tile<'a> {
     pub floor: &'a [f32; SIDE],
 }
 
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-thread_local! {
-    /// How many [`Bf16Tiles`] this thread has: only the last one to go may release AMX.
-    static OPEN: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
-}
-
 /// A thread's licence to compute tiles: AMX is set up when it is made and released when it goes.
 #[derive(Debug)]
 pub struct Bf16Tiles {
     kernels: Kernels,
     products: Products,
-    // The set-up belongs to the thread that made it.
-    _thread: PhantomData<*const ()>,
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    _tiles: Option<amx::Tiles>,
 }
 
 impl Bf16Tiles {
     /// Sets this thread up.
     #[must_use]
     pub fn new(kernels: Kernels) -> Self {
-        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-        if kernels.isa() == Isa::Amx {
-            OPEN.with(|open| {
-                if open.replace(open.get() + 1) == 0 {
-                    // SAFETY: a `Kernels` of this kind exists only where `amx::is_available` got
-                    // the system's permission.
-                    unsafe { amx::set_up() };
-                }
-            });
+        Self {
+            kernels,
+            products: Products([0.0; SIDE * SIDE]),
+            // SAFETY: a `Kernels` of this kind exists only where `amx::is_available` got the
+            // system's permission.
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            _tiles: (kernels.isa() == Isa::Amx).then(|| unsafe { amx::Tiles::set_up() }),
         }
-        Self { kernels, products: Products([0.0; SIDE * SIDE]), _thread: PhantomData }
     }
 
     /// Computes a tile; returns per row the lanes that hit, as bits.
@@ -74,10 +63,17 @@ impl Bf16Tiles {
         match self.kernels.isa() {
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             Isa::Amx => {
-                // SAFETY: `new` set this thread up, no other licence of the thread has released it
-                // (`OPEN`), and the asserts above are what it asks for.
+                // SAFETY: `new` set this thread up, and the asserts above are what it asks for.
                 unsafe { amx::multiply(tile.rows, tile.panel, &mut self.products) };
                 // SAFETY: AMX is only ever chosen together with AVX-512F.
+                unsafe { avx512::sift(tile, &self.products) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Bf16 => {
+                // SAFETY: a `Kernels` of this kind exists only where AVX-512 BF16 was seen; the
+                // asserts above are what it asks for.
+                unsafe { avx512_bf16::multiply(tile.rows, tile.panel, &mut self.products) };
+                // SAFETY: as above.
                 unsafe { avx512::sift(tile, &self.products) }
             }
             _ => {
@@ -94,29 +90,11 @@ impl Bf16Tiles {
     }
 }
 
-impl Drop for Bf16Tiles {
-    fn drop(&mut self) {
-        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-        if self.kernels.isa() == Isa::Amx {
-            OPEN.with(|open| {
-                open.set(open.get() - 1);
-                if open.get() == 0 {
-                    // SAFETY: `new` set up this very thread: the type cannot leave it.
-                    unsafe { amx::release() };
-                }
-            });
-        }
-    }
-}
-
 impl Kernels {
-    /// True where tiles of bfloat16 are much faster than tiles of `f32`.
+    /// True where products of bfloat16 are faster than those of floats.
     #[must_use]
     pub fn has_fast_bf16(self) -> bool {
-        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-        return self.isa() == Isa::Amx;
-        #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
-        return false;
+        matches!(self.isa(), Isa::Avx512Bf16 | Isa::Amx)
     }
 
     /// Encodes `x * factor` as bfloat16, a line per step, `stride` lines apart; returns the squared
@@ -131,7 +109,9 @@ impl Kernels {
         match self.isa() {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a `Kernels` of this kind exists only where AVX-512F was seen.
-            Isa::Avx512 | Isa::Amx => unsafe { avx512::encode_bf16(x, factor, lines, stride) },
+            Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Bf16 | Isa::Amx => unsafe {
+                avx512::encode_bf16(x, factor, lines, stride)
+            },
             _ => scalar::encode_bf16(x, factor, lines, stride),
         }
     }

@@ -10,11 +10,20 @@
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod amx;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod amx_int8;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_bf16;
+#[cfg(target_arch = "x86_64")]
+mod avx512_vnni;
+#[cfg(target_arch = "x86_64")]
+mod avx_vnni;
 pub mod bf16;
+pub mod int8;
 pub mod scalar;
 
 use crate::error::{Error, Result};
@@ -36,16 +45,30 @@ pub const ISA_VARIABLE: &str = "EMBEDSMITH_ISA";
 pub enum Isa {
     /// Portable code, the specification of every other.
     Scalar,
-    /// AVX2 with fused multiply-add.
+    /// AVX2 with fused multiply-add and half precision.
     Avx2,
+    /// The same, and sums of 8-bit products (AVX-VNNI).
+    AvxVnni,
     /// AVX-512 Foundation.
     Avx512,
-    /// The same, and AMX tiles of bfloat16 where that pays.
+    /// The same, and sums of 8-bit products.
+    Avx512Vnni,
+    /// The same, and sums of bfloat16 products.
+    Avx512Bf16,
+    /// All of these, and AMX tiles of 8-bit integers and bfloat16.
     Amx,
 }
 
 impl Isa {
-    const ALL: [Self; 4] = [Self::Scalar, Self::Avx2, Self::Avx512, Self::Amx];
+    const ALL: [Self; 7] = [
+        Self::Scalar,
+        Self::Avx2,
+        Self::AvxVnni,
+        Self::Avx512,
+        Self::Avx512Vnni,
+        Self::Avx512Bf16,
+        Self::Amx,
+    ];
 
     /// The name used in `EMBEDSMITH_ISA`.
     #[must_use]
@@ -53,7 +76,10 @@ impl Isa {
         match self {
             Self::Scalar => "scalar",
             Self::Avx2 => "avx2",
+            Self::AvxVnni => "avxvnni",
             Self::Avx512 => "avx512",
+            Self::Avx512Vnni => "avx512vnni",
+            Self::Avx512Bf16 => "avx512bf16",
             Self::Amx => "amx",
         }
     }
@@ -62,14 +88,34 @@ impl Isa {
         match self {
             Self::Scalar => true,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Self::Avx2 => {
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("f16c")
+            }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => is_x86_feature_detected!("avx512f"),
+            #[cfg(target_arch = "x86_64")]
+            Self::AvxVnni => Self::Avx2.is_available() && is_x86_feature_detected!("avxvnni"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => {
+                Self::Avx512.is_available() && is_x86_feature_detected!("avx512vnni")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => {
+                Self::Avx512Vnni.is_available() && is_x86_feature_detected!("avx512bf16")
+            }
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-            Self::Amx => Self::Avx512.is_available() && amx::is_available(),
+            Self::Amx => Self::Avx512Vnni.is_available() && amx::is_available(),
             #[allow(unreachable_patterns, reason = "which arms stand above depends on the target")]
             _ => false,
         }
+    }
+
+    /// True for AVX-512 Foundation and all that builds on it.
+    #[cfg(target_arch = "x86_64")]
+    fn is_avx512(self) -> bool {
+        matches!(self, Self::Avx512 | Self::Avx512Vnni | Self::Avx512Bf16 | Self::Amx)
     }
 
     /// What this processor has, slowest first.
@@ -160,11 +206,11 @@ impl Kernels {
     pub fn shape(self, queries: usize) -> Shape {
         let (lanes, rows) = match (self.isa, queries) {
             (_, 0..=3) => (1, 4),
-            (Isa::Avx512 | Isa::Amx, 4..=16) => (16, 12),
-            (Isa::Avx512 | Isa::Amx, 17..=32) => (32, 12),
-            (Isa::Avx512 | Isa::Amx, _) => (64, 6),
-            (Isa::Avx2, _) => (16, 6),
             (Isa::Scalar, _) => (16, 4),
+            (Isa::Avx2 | Isa::AvxVnni, _) => (16, 6),
+            (_, 4..=16) => (16, 12),
+            (_, 17..=32) => (32, 12),
+            _ => (64, 6),
         };
         Shape { lanes, rows }
     }
@@ -177,12 +223,12 @@ impl Kernels {
             Isa::Scalar => scalar::dot(q, x),
             // SAFETY: a `Kernels` of this kind exists only where `is_available` saw AVX2 and FMA.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => unsafe { avx2::dot(q, x) },
+            Isa::Avx2 | Isa::AvxVnni => unsafe { avx2::dot(q, x) },
             // SAFETY: a `Kernels` of this kind exists only where `is_available` saw AVX-512F.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 | Isa::Amx => unsafe { avx512::dot(q, x) },
+            _ => unsafe { avx512::dot(q, x) },
             #[cfg(not(target_arch = "x86_64"))]
-            Isa::Avx2 | Isa::Avx512 | Isa::Amx => unreachable!("no constructor makes these here"),
+            _ => unreachable!("no constructor makes these here"),
         }
     }
 
@@ -194,25 +240,13 @@ impl Kernels {
             Isa::Scalar => scalar::squared_distance(q, x),
             // SAFETY: a `Kernels` of this kind exists only where `is_available` saw AVX2 and FMA.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => unsafe { avx2::squared_distance(q, x) },
+            Isa::Avx2 | Isa::AvxVnni => unsafe { avx2::squared_distance(q, x) },
             // SAFETY: a `Kernels` of this kind exists only where `is_available` saw AVX-512F.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 | Isa::Amx => unsafe { avx512::squared_distance(q, x) },
+            _ => unsafe { avx512::squared_distance(q, x) },
             #[cfg(not(target_arch = "x86_64"))]
-            Isa::Avx2 | Isa::Avx512 | Isa::Amx => unreachable!("no constructor makes these here"),
+            _ => unreachable!("no constructor makes these here"),
         }
-    }
-
-    /// Asks the memory for a row that will be read soon.
-    pub fn prefetch(self, row: &[f32]) {
-        #[cfg(target_arch = "x86_64")]
-        for line in row.chunks(16) {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: a prefetch reads nothing that the program can see; `line` is in bounds.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = row;
     }
 
     /// Computes one tile of the given shape.
@@ -238,22 +272,22 @@ impl Kernels {
             (Isa::Scalar, 16, 4) => scalar::tile::<4, 16>(tile, keys),
             // SAFETY: as in `dot`; the asserts above are what the kernels ask of the slices.
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx2, 1, 4) => unsafe { avx2::tile_one::<4>(tile, keys) },
+            (Isa::Avx2 | Isa::AvxVnni, 1, 4) => unsafe { avx2::tile_one::<4>(tile, keys) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx2, 16, 6) => unsafe { avx2::tile::<6, 2>(tile, keys) },
+            (Isa::Avx2 | Isa::AvxVnni, 16, 6) => unsafe { avx2::tile::<6, 2>(tile, keys) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx512 | Isa::Amx, 1, 4) => unsafe { avx512::tile_one::<4>(tile, keys) },
+            (isa, 1, 4) if isa.is_avx512() => unsafe { avx512::tile_one::<4>(tile, keys) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx512 | Isa::Amx, 16, 12) => unsafe { avx512::tile::<12, 1>(tile, keys) },
+            (isa, 16, 12) if isa.is_avx512() => unsafe { avx512::tile::<12, 1>(tile, keys) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx512 | Isa::Amx, 32, 12) => unsafe { avx512::tile::<12, 2>(tile, keys) },
+            (isa, 32, 12) if isa.is_avx512() => unsafe { avx512::tile::<12, 2>(tile, keys) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx512 | Isa::Amx, 64, 6) => unsafe { avx512::tile::<6, 4>(tile, keys) },
+            (isa, 64, 6) if isa.is_avx512() => unsafe { avx512::tile::<6, 4>(tile, keys) },
             _ => unreachable!("{:?} has no tile of {shape:?}", self.isa),
         }
     }
@@ -261,6 +295,7 @@ impl Kernels {
 
 mod bf16_tiles;
 mod float_mode;
+mod memory;
 
 pub use bf16_tiles::{Bf16Tile, Bf16Tiles};
 pub use float_mode::FloatMode;

@@ -116,6 +116,24 @@ pub(super) fn encode_bf16(x: &[f32], factor: f32, lines: &mut [Line], stride: us
     lost
 }
 
+/// See [`super::Kernels::widen_f16`].
+pub(super) fn widen_f16(bits: &[u16], target: &mut [f32]) {
+    for (target, &bits) in target.iter_mut().zip(bits) {
+        let (sign, exponent) = (u32::from(bits >> 15) << 31, u32::from(bits >> 10 & 31));
+        let fraction = u32::from(bits & 0x3FF);
+        *target = match exponent {
+            // Subnormal: so many of the smallest unit, 2^-24.
+            0 => {
+                let value = fraction as f32 / (1 << 24) as f32;
+                f32::from_bits(value.to_bits() | sign)
+            }
+            31 => f32::from_bits(sign | 0xFF << 23 | fraction << 13),
+            // The exponents' biases are 15 and 127.
+            _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
+        };
+    }
+}
+
 /// True unless `key` is below `floor`; a NaN on either side is a hit.
 pub(super) fn is_hit(key: f32, floor: f32) -> bool {
     !matches!(key.partial_cmp(&floor), Some(std::cmp::Ordering::Less))

@@ -1,8 +1,8 @@
-//! One query's rows that may still belong to its top k.
+//! One query's rows that may still belong to its answer.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A row with the interval that holds its truth, in the pass's key.
+/// A row with the interval that holds its truth.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate {
     pub(super) lower: f32,
@@ -10,101 +10,108 @@ pub(super) struct Candidate {
     pub(super) row: u32,
 }
 
-/// A growing list, cut back whenever it is full.
-#[derive(Debug)]
+impl Candidate {
+    /// Twice the middle of the interval: what the pass took the row for.
+    fn middle(&self) -> f32 {
+        // An interval that says nothing comes last.
+        let middle = self.lower + self.upper;
+        if middle.is_nan() { f32::NEG_INFINITY } else { middle }
+    }
+}
+
+/// How a query's threshold is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Threshold {
+    /// The `k`-th best lower bound so far: never above the truth of a row that counts.
+    Proven,
+    /// What a row of the answer will probably reach, judged by the share of the corpus that was
+    /// seen. Far fewer rows are kept; once the answer is there, it is checked.
+    Expected,
+    /// None but the one that was asked for.
+    Fixed,
+}
+
+/// A growing list, cut back whenever it has grown.
+#[derive(Debug, Default)]
 pub(super) struct Candidates {
     list: Vec<Candidate>,
-    capacity: usize,
-    threshold: f32,
+    /// Rows seen so far.
+    seen: usize,
     next_cut: usize,
 }
 
-/// What a push asks of its caller.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Pushed {
-    /// Nothing.
-    Kept,
-    /// Too many intervals overlap; only exact scores can tell the rows apart.
-    Crowded,
-}
-
-/// Candidates kept before the first cut, for a given `k`.
-pub(super) fn first_capacity(k: usize) -> usize {
+/// Candidates a query will hardly exceed, for a given `k`.
+pub(super) fn usual_capacity(k: usize) -> usize {
     k.saturating_mul(4).max(256)
 }
 
+/// Rows of the answer that are expected among the share `seen / all` of the corpus, and so many more
+/// that it is very rarely wrong: 3.5 standard deviations of a binomial count.
+pub(super) fn expected_rank(k: usize, seen: usize, all: usize) -> usize {
+    let mean = k as f64 * seen as f64 / all.max(1) as f64;
+    (mean + 3.5 * mean.sqrt() + 2.0).ceil() as usize
+}
+
 impl Candidates {
-    pub(super) fn new(k: usize) -> Self {
-        Self {
-            list: Vec::new(),
-            capacity: first_capacity(k),
-            threshold: f32::NEG_INFINITY,
-            next_cut: 0,
-        }
-    }
-
-    /// A row whose truth is surely below this is out.
-    pub(super) fn threshold(&self) -> f32 {
-        self.threshold
-    }
-
-    pub(super) fn raise(&mut self, threshold: f32) {
-        self.threshold = self.threshold.max(threshold);
-    }
-
-    pub(super) fn push(&mut self, candidate: Candidate, k: usize) -> Pushed {
-        if self.list.len() < self.capacity {
-            self.list.push(candidate);
-            return Pushed::Kept;
-        }
+    pub(super) fn push(&mut self, candidate: Candidate) {
         self.list.push(candidate);
-        self.cut(k);
-        if self.list.len() * 4 <= self.capacity * 3 {
-            Pushed::Kept
-        } else if self.capacity < first_capacity(k).saturating_mul(8) {
-            self.capacity *= 2;
-            Pushed::Kept
+    }
+
+    /// Counts rows that were shown to the query.
+    pub(super) fn see(&mut self, rows: usize) {
+        self.seen += rows;
+    }
+
+    /// True once the list has grown enough for a cut to pay.
+    pub(super) fn has_grown(&self, k: usize) -> bool {
+        self.list.len() >= self.next_cut.max(k.min(8))
+    }
+
+    /// True once so many intervals overlap that only exact scores can tell the rows apart.
+    pub(super) fn is_crowded(&self, k: usize) -> bool {
+        self.list.len() > usual_capacity(k).saturating_mul(8)
+    }
+
+    /// Returns the threshold that the list supports.
+    pub(super) fn threshold(&mut self, how: Threshold, k: usize, all: usize) -> f32 {
+        let (rank, expected) = match how {
+            Threshold::Proven => (k, false),
+            Threshold::Expected => (expected_rank(k, self.seen, all), true),
+            Threshold::Fixed => return f32::NEG_INFINITY,
+        };
+        if self.list.len() < rank {
+            return f32::NEG_INFINITY;
+        }
+        if expected {
+            let order = |a: &Candidate, b: &Candidate| b.middle().total_cmp(&a.middle());
+            let (_, at, _) = self.list.select_nth_unstable_by(rank - 1, order);
+            0.5 * at.middle()
         } else {
-            Pushed::Crowded
+            let order = |a: &Candidate, b: &Candidate| b.lower.total_cmp(&a.lower);
+            let (_, at, _) = self.list.select_nth_unstable_by(rank - 1, order);
+            at.lower
         }
     }
 
-    /// Cuts if that is worth its time: once the list is half again as long as the answer.
-    pub(super) fn cut_if_grown(&mut self, k: usize) -> bool {
-        let grown = self.list.len() >= (k / 2).max(8).saturating_add(k);
-        // After a cut that could not tell the rows apart, the next one waits for new rows.
-        if grown && self.list.len() >= self.next_cut {
-            self.cut(k);
-            self.next_cut = self.list.len() + (k / 2).max(8);
-            return true;
-        }
-        false
+    /// Drops what is surely below the threshold.
+    pub(super) fn drop_below(&mut self, threshold: f32) {
+        self.list.retain(|candidate| candidate.upper >= threshold);
+        self.next_cut = self.list.len() + (self.list.len() / 4).max(16);
     }
 
-    /// Raises the threshold to the k-th best lower bound and drops what is surely below it.
-    pub(super) fn cut(&mut self, k: usize) {
+    /// The candidates, those that the pass took for the best `k` first.
+    pub(super) fn best_first(mut self, k: usize) -> Vec<Candidate> {
         if self.list.len() > k {
-            let (_, kth, _) =
-                self.list.select_nth_unstable_by(k - 1, |a, b| b.lower.total_cmp(&a.lower));
-            self.threshold = self.threshold.max(kth.lower);
+            let order = |a: &Candidate, b: &Candidate| b.middle().total_cmp(&a.middle());
+            self.list.select_nth_unstable_by(k - 1, order);
         }
-        self.list.retain(|candidate| candidate.upper >= self.threshold);
+        self.list
     }
 
-    pub(super) fn rows(&self) -> impl Iterator<Item = u32> + '_ {
-        self.list.iter().map(|candidate| candidate.row)
-    }
-
-    /// Keeps only these rows, given in ascending order.
-    pub(super) fn keep_rows(&mut self, sorted: &[u32]) {
-        self.list.retain(|candidate| sorted.binary_search(&candidate.row).is_ok());
+    /// Takes all candidates out.
+    pub(super) fn drain(&mut self) -> Vec<Candidate> {
         self.next_cut = 0;
-    }
-
-    /// Takes the list of another part of the corpus in.
-    pub(super) fn absorb(&mut self, other: Self) {
-        self.threshold = self.threshold.max(other.threshold);
-        self.list.extend(other.list);
+        std::mem::take(&mut self.list)
     }
 }
 
@@ -113,8 +120,8 @@ impl Candidates {
 pub(super) struct SharedThreshold(AtomicU32);
 
 impl SharedThreshold {
-    pub(super) fn new() -> Self {
-        Self(AtomicU32::new(ordered(f32::NEG_INFINITY)))
+    pub(super) fn new(threshold: f32) -> Self {
+        Self(AtomicU32::new(ordered(threshold)))
     }
 
     // Relaxed: a stale threshold is a lower one, which keeps more rows and loses none.
@@ -138,37 +145,51 @@ fn ordered(value: f32) -> u32 {
 mod tests {
     use super::*;
 
-    fn candidate(lower: f32, upper: f32, row: u32) -> Candidate {
-        Candidate { lower, upper, row }
-    }
-
-    #[test]
-    fn a_cut_keeps_every_row_that_may_still_be_in() {
-        let mut kept = Candidates::new(2);
-        for (lower, upper, row) in [(0.9, 1.0, 0), (0.5, 0.6, 1), (0.1, 0.55, 2), (0.1, 0.4, 3)] {
-            assert_eq!(kept.push(candidate(lower, upper, row), 2), Pushed::Kept);
+    fn list(intervals: &[(f32, f32)]) -> Candidates {
+        let mut kept = Candidates::default();
+        for (row, &(lower, upper)) in intervals.iter().enumerate() {
+            kept.push(Candidate { lower, upper, row: row as u32 });
         }
-        kept.cut(2);
-        // The second best lower bound is 0.5; only row 3 is surely below it.
-        let mut rows: Vec<_> = kept.rows().collect();
-        rows.sort_unstable();
-        assert_eq!((kept.threshold(), rows), (0.5, vec![0, 1, 2]));
+        kept
     }
 
     #[test]
-    fn equal_rows_crowd_and_are_never_dropped() {
-        let mut kept = Candidates::new(1);
-        let crowded = (0..5_000)
-            .find(|&row| kept.push(candidate(0.5, 0.5, row), 1) == Pushed::Crowded)
-            .unwrap();
-        assert_eq!(kept.rows().count(), crowded as usize + 1);
-        kept.keep_rows(&[3, 7]);
-        assert_eq!(kept.rows().collect::<Vec<_>>(), [3, 7]);
+    fn a_proven_cut_keeps_every_row_that_may_still_be_in() {
+        let mut kept = list(&[(0.9, 1.0), (0.5, 0.6), (0.1, 0.55), (0.1, 0.4)]);
+        let threshold = kept.threshold(Threshold::Proven, 2, 100);
+        kept.drop_below(threshold);
+        // The second best lower bound is 0.5; only row 3 is surely below it.
+        let mut rows: Vec<_> = kept.drain().iter().map(|candidate| candidate.row).collect();
+        rows.sort_unstable();
+        assert_eq!((threshold, rows), (0.5, vec![0, 1, 2]));
+    }
+
+    #[test]
+    fn the_expected_rank_shrinks_with_the_share_seen_and_never_below_two() {
+        assert_eq!(expected_rank(100, 0, 1_000), 2);
+        // 10 + 3.5 * sqrt(10) + 2 = 23.07
+        assert_eq!(expected_rank(100, 100, 1_000), 24);
+        assert_eq!(expected_rank(100, 1_000, 1_000), 137);
+        let mut kept = list(&[(0.8, 1.0), (0.5, 0.7), (0.3, 0.5), (0.2, 0.4)]);
+        kept.see(1);
+        // 0.01 + 0.35 + 2, rounded up: the third best middle.
+        assert_eq!(kept.threshold(Threshold::Expected, 1, 100), 0.4);
+        assert_eq!(kept.threshold(Threshold::Fixed, 1, 100), f32::NEG_INFINITY);
+        assert_eq!(kept.threshold(Threshold::Proven, 5, 100), f32::NEG_INFINITY);
+    }
+
+    #[test]
+    fn an_interval_that_says_nothing_is_never_dropped_and_never_sets_a_threshold() {
+        let mut kept = list(&[(f32::NEG_INFINITY, f32::INFINITY), (0.1, 0.3), (0.0, 0.1)]);
+        kept.see(100);
+        assert!(kept.threshold(Threshold::Expected, 1, 1_000) <= 0.2);
+        kept.drop_below(9.0);
+        assert_eq!(kept.drain().len(), 1);
     }
 
     #[test]
     fn a_shared_threshold_only_rises() {
-        let shared = SharedThreshold::new();
+        let shared = SharedThreshold::new(f32::NEG_INFINITY);
         assert_eq!(shared.get(), f32::NEG_INFINITY);
         for (raise, now) in [(-2.0, -2.0), (-3.0, -2.0), (0.5, 0.5), (-0.1, 0.5), (1e30, 1e30)] {
             shared.raise(raise);

@@ -235,9 +235,14 @@ impl RowBound {
 
 /// The interval of `f32` that surely holds the truth.
 pub(super) fn interval(key: f32, error: f64) -> (f32, f32) {
-    if key.is_finite() && error.is_finite() {
-        let key = f64::from(key);
-        (((key - error) as f32).next_down(), ((key + error) as f32).next_up())
+    let key = f64::from(key);
+    outward(key - error, key + error)
+}
+
+/// The bounds, rounded outwards to `f32`; everything, where one of them says nothing.
+pub(super) fn outward(lower: f64, upper: f64) -> (f32, f32) {
+    if lower.is_finite() && upper.is_finite() {
+        ((lower as f32).next_down(), (upper as f32).next_up())
     } else {
         (f32::NEG_INFINITY, f32::INFINITY)
     }

@@ -4,14 +4,17 @@ use super::certificate::RowBound;
 use super::metric::{Metric, norm};
 use crate::error::{Error, Result};
 use crate::kernels::Kernels;
-use crate::rows::Rows;
+use crate::kernels::int8::Hit;
+use crate::rows::{Corpus, Rows};
 
-/// Most queries in a panel.
-pub(super) const MAX_LANES: usize = 64;
+pub(super) use crate::kernels::int8::MAX_LANES;
 
 /// Queries that one tile meets together: `first..first + len`, padded to `lanes`.
+///
+/// No panel reaches over a multiple of [`MAX_LANES`] queries.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Panel {
+    pub(super) number: usize,
     pub(super) first: usize,
     pub(super) len: usize,
     pub(super) lanes: usize,
@@ -36,20 +39,20 @@ pub(super) trait Pass: Sync {
     /// If a row cannot be ordered (NaN, infinity).
     fn load(&self, rows: &[u32], block: &mut Self::Block) -> Result<()>;
 
-    /// Bound on `|key - truth|` for a query and the block's `i`-th row.
-    fn error(&self, query: usize, block: &Self::Block, i: usize) -> f64;
+    /// A key that a row of the block cannot stay below if its truth reaches `threshold`.
+    fn floor(&self, query: usize, block: &Self::Block, threshold: f32) -> f32;
 
-    /// Bound that holds for all the block's rows.
-    fn max_error(&self, query: usize, block: &Self::Block) -> f64;
+    /// The interval that holds the truth of a query and the block's `i`-th row.
+    fn interval(&self, query: usize, block: &Self::Block, i: usize, key: f32) -> (f32, f32);
 
-    /// Calls `hit(lane, i, key)` for each pair whose key is not below `floors[lane]`; the floors of
-    /// lanes beyond the panel's are infinite.
+    /// Appends each pair whose key is not below `floors[lane]`; the floors of lanes beyond the
+    /// panel's are infinite.
     fn scan(
         &self,
         panel: Panel,
         block: &Self::Block,
         floors: &[f32; MAX_LANES],
-        hit: impl FnMut(usize, usize, f32),
+        hits: &mut Vec<Hit>,
     );
 }
 
@@ -59,11 +62,11 @@ pub(super) struct Setting<'a> {
     pub(super) kernels: Kernels,
     pub(super) metric: Metric,
     pub(super) queries: Rows<'a>,
-    /// Number of the batch's first query.
-    pub(super) first: usize,
+    /// Numbers of the batch's queries.
+    pub(super) batch: &'a [usize],
     /// Canonical norms of the batch's queries.
     pub(super) query_norms: &'a [f64],
-    pub(super) corpus: Rows<'a>,
+    pub(super) corpus: Corpus<'a>,
     /// Canonical norms of the corpus, if known.
     pub(super) norms: Option<&'a [f64]>,
 }
@@ -71,7 +74,7 @@ pub(super) struct Setting<'a> {
 impl<'a> Setting<'a> {
     /// A query of the batch.
     pub(super) fn query(&self, number: usize) -> &'a [f32] {
-        self.queries.row(self.first + number)
+        self.queries.row(self.batch[number])
     }
 
     /// What a packed query's value stands for: itself, or over the query's norm.
@@ -83,13 +86,16 @@ impl<'a> Setting<'a> {
         }
     }
 
-    /// A corpus row and its canonical norm.
+    /// A corpus row, as it lies or widened into `scratch`, and its canonical norm.
     ///
     /// # Errors
     /// [`Error::NonFinite`] if the row holds NaN or infinity: finite values have a finite norm, since
     /// their squares sum far inside the range of `f64`.
-    pub(super) fn row(&self, row: u32) -> Result<(&'a [f32], f64)> {
-        let values = self.corpus.row(row as usize);
+    pub(super) fn row<'s>(&self, row: u32, scratch: &'s mut Vec<f32>) -> Result<(&'s [f32], f64)>
+    where
+        'a: 's,
+    {
+        let values = self.corpus.read(self.kernels, row as usize, scratch);
         let norm = match self.norms {
             Some(norms) => norms[row as usize],
             None => norm(self.kernels, values),
@@ -101,7 +107,6 @@ impl<'a> Setting<'a> {
         }
     }
 }
-
 /// The bounds of a block's rows, and one that holds for all of them.
 #[derive(Debug)]
 pub(super) struct Bounds {

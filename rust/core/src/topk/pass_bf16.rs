@@ -3,11 +3,12 @@
 //! Rows are encoded block by block, as they are met; what the rounding took from each vector is
 //! measured, not assumed, so the certificate is as tight as the data allows.
 
-use super::certificate::{QueryBound, Rounded, RowBound};
+use super::certificate::{QueryBound, Rounded, RowBound, interval, key_floor};
 use super::metric::Metric;
 use super::pass::{Bounds, MAX_LANES, Panel, Pass, Setting, ones};
 use crate::error::Result;
 use crate::kernels::bf16::{GROUP, Line, SIDE, panel_place, round, steps, widen};
+use crate::kernels::int8::Hit;
 use crate::kernels::{Bf16Tile, Bf16Tiles};
 
 /// Packed queries over a borrowed corpus.
@@ -25,6 +26,7 @@ pub(super) struct Bf16Block {
     bounds: Bounds,
     scales: Vec<f32>,
     shifts: Vec<f32>,
+    widened: Vec<f32>,
 }
 
 impl<'a> Bf16Pass<'a> {
@@ -50,7 +52,8 @@ impl<'a> Bf16Pass<'a> {
                 let (norm, lost) = (setting.query_norms[first + lane], Rounded::new(dim, lost));
                 queries.push(QueryBound::rounded(setting.metric, dim, norm, lost));
             }
-            panels.push(Panel { first, len, lanes: SIDE, offset: first / SIDE * lines });
+            let number = first / SIDE;
+            panels.push(Panel { number, first, len, lanes: SIDE, offset: number * lines });
         }
         Self { setting, panels, packed, queries }
     }
@@ -73,7 +76,7 @@ impl Pass for Bf16Pass<'_> {
         block.scales.clear();
         block.shifts.clear();
         for (i, &row) in rows.iter().enumerate() {
-            let (values, norm) = self.setting.row(row)?;
+            let (values, norm) = self.setting.row(row, &mut block.widened)?;
             let factor = match metric {
                 Metric::Cosine if norm > 0.0 => (1.0 / norm) as f32,
                 _ => 1.0,
@@ -88,12 +91,12 @@ impl Pass for Bf16Pass<'_> {
         Ok(())
     }
 
-    fn error(&self, query: usize, block: &Bf16Block, i: usize) -> f64 {
-        self.queries[query].error(&block.bounds.rows[i])
+    fn floor(&self, query: usize, block: &Bf16Block, threshold: f32) -> f32 {
+        key_floor(threshold, self.queries[query].error(&block.bounds.widest))
     }
 
-    fn max_error(&self, query: usize, block: &Bf16Block) -> f64 {
-        self.queries[query].error(&block.bounds.widest)
+    fn interval(&self, query: usize, block: &Bf16Block, i: usize, key: f32) -> (f32, f32) {
+        interval(key, self.queries[query].error(&block.bounds.rows[i]))
     }
 
     fn scan(
@@ -101,7 +104,7 @@ impl Pass for Bf16Pass<'_> {
         panel: Panel,
         block: &Bf16Block,
         floors: &[f32; MAX_LANES],
-        mut hit: impl FnMut(usize, usize, f32),
+        found: &mut Vec<Hit>,
     ) {
         let lines = steps(self.setting.corpus.dim()) * 2 * GROUP;
         let packed = &self.packed[panel.offset..panel.offset + lines];
@@ -115,7 +118,7 @@ impl Pass for Bf16Pass<'_> {
             let hits = tiles.run(&tile);
             for (r, &lanes) in hits[..scale.len()].iter().enumerate() {
                 for lane in ones(u64::from(lanes), panel.len) {
-                    hit(lane, number * SIDE + r, tiles.key(&tile, r, lane));
+                    found.push(Hit::new(number * SIDE + r, lane, tiles.key(&tile, r, lane)));
                 }
             }
         }

@@ -1,8 +1,9 @@
 //! The pass that multiplies the `f32` values themselves.
 
-use super::certificate::{QueryBound, RowBound};
+use super::certificate::{QueryBound, RowBound, interval, key_floor};
 use super::pass::{Bounds, MAX_LANES, Panel, Pass, Setting, ones};
 use crate::error::Result;
+use crate::kernels::int8::Hit;
 use crate::kernels::{MAX_TILE_KEYS, MAX_TILE_ROWS, Tile};
 
 /// Packed queries over a borrowed corpus.
@@ -15,8 +16,10 @@ pub(super) struct F32Pass<'a> {
 
 /// The rows of a block and their bounds.
 #[derive(Default)]
-pub(super) struct F32Block<'a> {
-    rows: Vec<&'a [f32]>,
+pub(super) struct F32Block {
+    numbers: Vec<u32>,
+    /// The rows, where they had to be widened.
+    widened: Vec<f32>,
     bounds: Bounds,
 }
 
@@ -37,7 +40,7 @@ impl<'a> F32Pass<'a> {
                     packed[offset + d * lanes + lane] = setting.scaled(start + lane, value) as f32;
                 }
             }
-            panels.push(Panel { first: start, len, lanes, offset });
+            panels.push(Panel { number: panels.len(), first: start, len, lanes, offset });
             start += len;
         }
         let bound = |&norm: &f64| QueryBound::new(setting.metric, dim, norm);
@@ -46,30 +49,36 @@ impl<'a> F32Pass<'a> {
     }
 }
 
-impl<'a> Pass for F32Pass<'a> {
-    type Block = F32Block<'a>;
+impl Pass for F32Pass<'_> {
+    type Block = F32Block;
 
     fn panels(&self) -> &[Panel] {
         &self.panels
     }
 
-    fn load(&self, rows: &[u32], block: &mut F32Block<'a>) -> Result<()> {
-        block.rows.clear();
+    fn load(&self, rows: &[u32], block: &mut F32Block) -> Result<()> {
+        block.numbers.clear();
+        block.numbers.extend_from_slice(rows);
+        block.widened.clear();
         block.bounds.clear();
+        let widens = self.setting.corpus.as_f32().is_none();
+        let mut scratch = Vec::new();
         for &row in rows {
-            let (values, norm) = self.setting.row(row)?;
-            block.rows.push(values);
+            let (values, norm) = self.setting.row(row, &mut scratch)?;
+            if widens {
+                block.widened.extend_from_slice(values);
+            }
             block.bounds.push(RowBound::new(self.setting.metric, values.len(), norm));
         }
         Ok(())
     }
 
-    fn error(&self, query: usize, block: &F32Block, i: usize) -> f64 {
-        self.queries[query].error(&block.bounds.rows[i])
+    fn floor(&self, query: usize, block: &F32Block, threshold: f32) -> f32 {
+        key_floor(threshold, self.queries[query].error(&block.bounds.widest))
     }
 
-    fn max_error(&self, query: usize, block: &F32Block) -> f64 {
-        self.queries[query].error(&block.bounds.widest)
+    fn interval(&self, query: usize, block: &F32Block, i: usize, key: f32) -> (f32, f32) {
+        interval(key, self.queries[query].error(&block.bounds.rows[i]))
     }
 
     fn scan(
@@ -77,7 +86,7 @@ impl<'a> Pass for F32Pass<'a> {
         panel: Panel,
         block: &F32Block,
         floors: &[f32; MAX_LANES],
-        mut hit: impl FnMut(usize, usize, f32),
+        found: &mut Vec<Hit>,
     ) {
         let kernels = self.setting.kernels;
         let shape = kernels.shape(panel.len);
@@ -85,14 +94,20 @@ impl<'a> Pass for F32Pass<'a> {
         let dim = self.setting.corpus.dim();
         let packed = &self.packed[panel.offset..panel.offset + panel.lanes * dim];
         let mut keys = [0.0; MAX_TILE_KEYS];
-        for start in (0..block.rows.len()).step_by(shape.rows) {
-            let count = shape.rows.min(block.rows.len() - start);
+        let rows = block.numbers.len();
+        let lying = self.setting.corpus.as_f32();
+        let row = |i: usize| match lying {
+            Some(rows) => rows.row(block.numbers[i] as usize),
+            None => &block.widened[i * dim..(i + 1) * dim],
+        };
+        for start in (0..rows).step_by(shape.rows) {
+            let count = shape.rows.min(rows - start);
             // A last, partial group repeats its last row; those places are not looked at.
             let at = |r: usize| start + r.min(count - 1);
             let bounds = &block.bounds.rows;
             let tile = Tile {
                 panel: packed,
-                rows: std::array::from_fn::<_, MAX_TILE_ROWS, _>(|r| block.rows[at(r)]),
+                rows: std::array::from_fn::<_, MAX_TILE_ROWS, _>(|r| row(at(r))),
                 scale: std::array::from_fn(|r| bounds[at(r)].scale),
                 shift: std::array::from_fn(|r| bounds[at(r)].shift),
                 floor: &floors[..panel.lanes],
@@ -100,7 +115,7 @@ impl<'a> Pass for F32Pass<'a> {
             let hits = kernels.tile(shape, &tile, &mut keys);
             for (r, &lanes) in hits[..count].iter().enumerate() {
                 for lane in ones(lanes, panel.len) {
-                    hit(lane, start + r, keys[r * panel.lanes + lane]);
+                    found.push(Hit::new(start + r, lane, keys[r * panel.lanes + lane]));
                 }
             }
         }

@@ -1,204 +1,254 @@
-//! The blocked, threaded walk over all pairs of a pass.
+//! The blocked, threaded walk over all pairs.
 //!
 //! A block of rows stays in the second-level cache while all panels meet it. Blocks are handed out
-//! one by one, since cores of a shared machine are not equally fast, and in a golden-ratio stride: in
-//! a sorted corpus neighbours are alike, and in plain order every row could beat the ones before it.
+//! one by one, since cores of a shared machine are not equally fast, and each is made of chunks in a
+//! golden-ratio stride over the corpus: neighbours are alike, and in plain order every row of a sorted
+//! corpus could beat the ones before it. So a block is also a fair sample, by which queries judge what
+//! their answers will reach ([`Threshold::Expected`]).
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use super::candidates::{Candidate, Candidates, Pushed, SharedThreshold};
-use super::certificate::{interval, key_floor};
+use super::candidates::{Candidate, Candidates, SharedThreshold, Threshold};
+use super::cost;
+use super::exclude::Excluded;
+use super::ladder::{Ladder, PassKind};
 use super::pass::{MAX_LANES, Pass};
+use super::rescore::Rescorer;
+use super::rowset::RowSet;
 use crate::error::{Error, Result};
-use crate::rank::{Ranked, keep_best};
+use crate::kernels::int8::Hit;
 use crate::threads::Control;
 
-/// Bytes of corpus in a block: half of a common second-level cache, the rest is for the panel.
+/// Bytes of corpus in a block: a share of a common second-level cache, the rest is for the panels.
 const BLOCK_BYTES: usize = 512 << 10;
+
+/// Rows of a tile, of which chunks are multiples.
+const TILE: usize = 32;
+
+/// Most rows that lie together in a block.
+const CHUNK: usize = 128;
+
+/// The same where queries are few: memory is read best in long stretches.
+const LONG_CHUNK: usize = 4096;
 
 /// Rows that a thread shows the queries first. Until a query has its first threshold everything is
 /// a candidate, so a few rows set one and each next piece is twice as long.
-const FIRST_ROWS: usize = 48;
+const FIRST_ROWS: usize = TILE;
 
-/// Everything the walk needs besides the pass.
-pub(super) struct Walk<'a, G, A> {
-    /// Queries in this batch.
-    pub(super) queries: usize,
+/// Rows after which the share of hits says something of the pass.
+const JUDGED_ROWS: usize = 2048;
+
+/// Everything the walk needs besides the passes.
+pub(super) struct Walk<'a> {
+    /// Rows that are looked at.
+    pub(super) rows: RowSet<'a>,
     /// Hits wanted per query.
     pub(super) k: usize,
-    /// Rows that may be found, ascending.
-    pub(super) rows: &'a [u32],
-    /// Values in a row.
-    pub(super) dim: usize,
+    pub(super) how: Threshold,
+    /// What a row's truth must reach to count, per query.
+    pub(super) initial: &'a [f32],
+    /// Bytes that are read of a row.
+    pub(super) row_bytes: usize,
     /// Threads that will call [`Walk::run`].
     pub(super) threads: usize,
-    /// True where this query must not return this row.
-    pub(super) excluded: &'a (dyn Fn(usize, u32) -> bool + Sync),
-    /// Canonical goodness of a row for a query.
-    pub(super) goodness: G,
-    /// Says that a row's goodness will be asked for soon.
-    pub(super) announce: A,
+    pub(super) excluded: Excluded<'a>,
+    pub(super) rescorer: &'a Rescorer<'a>,
     /// Asks whether to stop.
     pub(super) control: &'a Control,
 }
-
-/// Per thread, the candidates of each query.
-type Parts = Vec<Vec<Candidates>>;
 
 /// What the threads share while they walk.
 pub(super) struct Shared {
     next: AtomicUsize,
     thresholds: Vec<SharedThreshold>,
-    done: Mutex<Result<Parts>>,
+    /// The candidates of [`MAX_LANES`] queries each.
+    desks: Vec<Mutex<Vec<Candidates>>>,
+    /// Pairs that were looked at closer.
+    pub(super) hits: AtomicU64,
+    failure: Mutex<Option<Error>>,
+}
+
+/// Scratch of one thread.
+#[derive(Default)]
+struct Scratch<B> {
+    block: B,
+    hits: Vec<Hit>,
 }
 
 impl Shared {
-    pub(super) fn new(queries: usize) -> Self {
+    pub(super) fn new(initial: &[f32]) -> Self {
+        let desk = |queries: &[f32]| {
+            Mutex::new(queries.iter().map(|_| Candidates::default()).collect::<Vec<_>>())
+        };
         Self {
             next: AtomicUsize::new(0),
-            thresholds: (0..queries).map(|_| SharedThreshold::new()).collect(),
-            done: Mutex::new(Ok(Vec::new())),
+            thresholds: initial.iter().map(|&threshold| SharedThreshold::new(threshold)).collect(),
+            desks: initial.chunks(MAX_LANES).map(desk).collect(),
+            hits: AtomicU64::new(0),
+            failure: Mutex::new(None),
         }
     }
 
-    /// Each thread's candidates, or the first error that one met.
-    pub(super) fn finish(self) -> Result<Parts> {
-        self.done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// Each query's candidates and the threshold that they passed.
+    ///
+    /// # Errors
+    /// The first one that a thread met.
+    pub(super) fn finish(self) -> Result<Vec<(Candidates, f32)>> {
+        if let Some(error) = self.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
+        }
+        let desks = self.desks.into_iter();
+        let lists =
+            desks.flat_map(|desk| desk.into_inner().unwrap_or_else(PoisonError::into_inner));
+        Ok(lists.zip(self.thresholds.iter().map(SharedThreshold::get)).collect())
     }
 }
 
-impl<G: Fn(usize, u32) -> f64 + Sync, A: Fn(u32) + Sync> Walk<'_, G, A> {
+impl Walk<'_> {
+    fn chunk_rows(&self) -> usize {
+        if self.how == Threshold::Expected {
+            (self.rows.len() / 256 / TILE * TILE).clamp(TILE, CHUNK)
+        } else {
+            // Every thread gets some of a small corpus.
+            (self.rows.len() / (8 * self.threads) / TILE * TILE).clamp(TILE, LONG_CHUNK)
+        }
+    }
+
     fn block_rows(&self) -> usize {
-        let cached = BLOCK_BYTES / (4 * self.dim.max(1));
+        let cached = BLOCK_BYTES / self.row_bytes.max(1);
         let shared = self.rows.len().div_ceil(4 * self.threads);
-        cached.min(shared).max(48)
+        cached.min(shared).max(TILE)
     }
 
     /// One thread's share, until no block is left.
-    pub(super) fn run(&self, pass: &impl Pass, shared: &Shared) {
-        let mine = self.walk(pass, shared);
-        let mut done = shared.done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match (mine, done.as_mut()) {
-            (Ok(mine), Ok(all)) => all.push(mine),
-            (Err(error), Ok(_)) => {
-                // No thread needs to go on.
-                shared.next.store(usize::MAX / 2, Ordering::Relaxed);
-                *done = Err(error);
-            }
-            (_, Err(_)) => {}
+    pub(super) fn run(&self, ladder: &Ladder, shared: &Shared) {
+        if let Err(error) = self.walk(ladder, shared) {
+            // No thread needs to go on.
+            shared.next.store(usize::MAX / 2, Ordering::Relaxed);
+            let mut failure = shared.failure.lock().unwrap_or_else(PoisonError::into_inner);
+            failure.get_or_insert(error);
         }
     }
 
-    fn walk(&self, pass: &impl Pass, shared: &Shared) -> Result<Vec<Candidates>> {
-        let mut mine: Vec<_> = (0..self.queries).map(|_| Candidates::new(self.k)).collect();
-        let size = self.block_rows();
-        let blocks = self.rows.len().div_ceil(size);
-        let stride = golden_stride(blocks);
-        let mut block = Default::default();
+    fn walk(&self, ladder: &Ladder, shared: &Shared) -> Result<()> {
+        let chunk = self.chunk_rows();
+        let per_block = (self.block_rows() / chunk).max(1);
+        let chunks = self.rows.len().div_ceil(chunk);
+        let stride = golden_stride(chunks);
+        let mut rows = Vec::with_capacity(per_block * chunk);
+        let (mut int8, mut bf16, mut f32) = Default::default();
         let mut piece = FIRST_ROWS;
+        let mut seen = 0;
         loop {
             let turn = shared.next.fetch_add(1, Ordering::Relaxed);
-            if turn >= blocks {
-                return Ok(mine);
+            if turn >= chunks.div_ceil(per_block) {
+                return Ok(());
             }
-            let start = turn * stride % blocks * size;
-            let mut rows = &self.rows[start..self.rows.len().min(start + size)];
-            while !rows.is_empty() {
-                let (now, later) = rows.split_at(rows.len().min(piece));
-                self.meet(pass, shared, now, &mut block, &mut mine)?;
-                (rows, piece) = (later, piece.saturating_mul(2));
+            rows.clear();
+            for place in turn * per_block..chunks.min((turn + 1) * per_block) {
+                let start = (place as u128 * stride as u128 % chunks as u128) as usize * chunk;
+                self.rows.append(start..self.rows.len().min(start + chunk), &mut rows);
+            }
+            let mut left = &rows[..];
+            while !left.is_empty() {
+                let (now, later) = left.split_at(left.len().min(piece));
+                let kind = ladder.kind();
+                let hits = match kind {
+                    PassKind::Int8 => self.meet(ladder.int8(), shared, now, &mut int8)?,
+                    PassKind::Bf16 => self.meet(ladder.bf16(), shared, now, &mut bf16)?,
+                    PassKind::F32 => self.meet(ladder.f32(), shared, now, &mut f32)?,
+                };
+                ladder.count(kind, now.len());
+                shared.hits.fetch_add(hits as u64, Ordering::Relaxed);
+                self.control.advance(now.len() as u64);
+                seen += now.len();
+                if seen > JUDGED_ROWS && self.explodes(ladder, kind, seen, now.len(), hits) {
+                    ladder.step_down(kind);
+                }
+                (left, piece) = (later, piece.saturating_mul(2));
             }
         }
     }
 
-    /// Shows all panels these rows.
+    /// True if a pass of more precision would be faster, so many hits does this one give.
+    fn explodes(
+        &self,
+        ladder: &Ladder,
+        kind: PassKind,
+        seen: usize,
+        rows: usize,
+        hits: usize,
+    ) -> bool {
+        let Some(next) = ladder.below(kind) else { return false };
+        let queries = self.initial.len();
+        // What a perfect pass would report at this point of the walk.
+        let seen = (seen * self.threads).min(self.rows.len()) as f64;
+        let share = self.k as f64 / self.rows.len() as f64;
+        let perfect = share * (1.0 + 2.0 / (share * seen).sqrt()) + 2.0 / seen;
+        let excess = cost::worthwhile_hits(ladder.kernels(), kind, next, ladder.dim());
+        hits as f64 > (2.0 * perfect + excess) * (rows * queries) as f64
+    }
+
+    /// Shows all panels these rows; returns how many hits there were.
     fn meet<P: Pass>(
         &self,
         pass: &P,
         shared: &Shared,
         rows: &[u32],
-        block: &mut P::Block,
-        mine: &mut [Candidates],
-    ) -> Result<()> {
+        scratch: &mut Scratch<P::Block>,
+    ) -> Result<usize> {
+        let Scratch { block, hits } = scratch;
         pass.load(rows, block)?;
         let mut floors = [f32::INFINITY; MAX_LANES];
+        let mut total = 0;
         for &panel in pass.panels() {
             if self.control.is_stopped() {
                 return Err(Error::Stopped);
             }
-            floors.fill(f32::INFINITY);
-            for (lane, floor) in floors[..panel.len].iter_mut().enumerate() {
-                let query = panel.first + lane;
-                mine[query].raise(shared.thresholds[query].get());
-                *floor = key_floor(mine[query].threshold(), pass.max_error(query, block));
-            }
-            pass.scan(panel, block, &floors, |lane, i, key| {
-                let query = panel.first + lane;
-                let (lower, upper) = interval(key, pass.error(query, block, i));
-                let kept = &mut mine[query];
-                if upper < kept.threshold() || (self.excluded)(query, rows[i]) {
-                    return;
-                }
-                if kept.push(Candidate { lower, upper, row: rows[i] }, self.k) == Pushed::Crowded {
-                    self.settle(query, kept);
-                }
-            });
             let queries = panel.first..panel.first + panel.len;
-            for (kept, threshold) in
-                mine[queries.clone()].iter_mut().zip(&shared.thresholds[queries])
-            {
-                if kept.cut_if_grown(self.k) {
-                    threshold.raise(kept.threshold());
+            floors[panel.len..].fill(f32::INFINITY);
+            for (floor, query) in floors.iter_mut().zip(queries.clone()) {
+                *floor = pass.floor(query, block, shared.thresholds[query].get());
+            }
+            hits.clear();
+            pass.scan(panel, block, &floors, hits);
+            total += hits.len();
+            let desk = &shared.desks[panel.first / MAX_LANES];
+            let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
+            let first = panel.first % MAX_LANES;
+            for hit in &*hits {
+                if hit.lane() >= panel.len {
+                    continue;
+                }
+                let query = panel.first + hit.lane();
+                let (lower, upper) = pass.interval(query, block, hit.row(), hit.key);
+                let row = rows[hit.row()];
+                if upper >= shared.thresholds[query].get() && !self.excluded.contains(query, row) {
+                    desk[first + hit.lane()].push(Candidate { lower, upper, row });
+                }
+            }
+            for (kept, query) in desk[first..first + panel.len].iter_mut().zip(queries) {
+                kept.see(rows.len());
+                if kept.has_grown(self.k) {
+                    self.cut(query, kept, &shared.thresholds[query]);
                 }
             }
         }
-        Ok(())
+        Ok(total)
     }
 
-    /// Tells crowded candidates apart by their exact scores.
-    fn settle(&self, query: usize, kept: &mut Candidates) {
-        let rows: Vec<u32> = kept.rows().collect();
-        // A row without a score stays a candidate, and `answer` reports it.
-        if let Ok(best) = self.best(query, &rows) {
-            let mut best: Vec<u32> = best.iter().map(|hit| hit.row).collect();
-            best.sort_unstable();
-            kept.keep_rows(&best);
-        }
-    }
-
-    /// The best `k` of these rows by canonical score, in order.
-    fn best(&self, query: usize, rows: &[u32]) -> Result<Vec<Ranked>> {
-        let mut hits = Vec::with_capacity(rows.len());
-        for (i, &row) in rows.iter().enumerate() {
-            if let Some(&soon) = rows.get(i + 2) {
-                (self.announce)(soon);
+    fn cut(&self, query: usize, kept: &mut Candidates, threshold: &SharedThreshold) {
+        threshold.raise(kept.threshold(self.how, self.k, self.rows.len()));
+        kept.drop_below(threshold.get());
+        if self.how != Threshold::Fixed && kept.is_crowded(self.k) {
+            // A row without a score stays a candidate, and the answer reports it.
+            if let Some((best, floor)) = self.rescorer.settle(query, kept.drain(), self.k) {
+                best.into_iter().for_each(|candidate| kept.push(candidate));
+                threshold.raise(floor);
+                kept.drop_below(threshold.get());
             }
-            let goodness = (self.goodness)(query, row);
-            // Norms that are no longer the rows' own hide a NaN until here; its key, a NaN as well,
-            // has made it a candidate of every query.
-            if goodness.is_nan() {
-                return Err(Error::NonFinite { argument: "corpus", row: row as usize });
-            }
-            hits.push(Ranked { goodness, row });
         }
-        keep_best(&mut hits, self.k);
-        Ok(hits)
-    }
-
-    /// The final answer for a query from all threads' candidates.
-    ///
-    /// # Errors
-    /// [`Error::NonFinite`] if a row turns out to hold NaN; [`Error::Stopped`] if asked to stop.
-    pub(super) fn answer(&self, query: usize, mut kept: Candidates) -> Result<Vec<Ranked>> {
-        if self.control.is_stopped() {
-            return Err(Error::Stopped);
-        }
-        kept.cut(self.k);
-        let mut rows: Vec<u32> = kept.rows().collect();
-        // Memory order: rows that lie together are read together.
-        rows.sort_unstable();
-        self.best(query, &rows)
     }
 }
 

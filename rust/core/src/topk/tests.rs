@@ -2,8 +2,14 @@
 
 use proptest::prelude::*;
 
+use super::metric::Normed;
 use super::*;
-use crate::kernels::Isa;
+use crate::error::Error;
+use crate::kernels::int8::stride;
+use crate::kernels::{Isa, Kernels};
+use crate::rank::Ranked;
+use crate::rows::{Corpus, Rows};
+use crate::threads::Control;
 
 fn definition(search: &Search) -> Hits {
     let kernels = Kernels::with_isa(Isa::Scalar).unwrap();
@@ -11,19 +17,19 @@ fn definition(search: &Search) -> Hits {
     let (mut exact, mut rows) = (Vec::new(), Vec::new());
     for query in 0..search.queries.len() {
         let values = search.queries.row(query);
-        let normed = |values| Normed { values, norm: norm(kernels, values) };
-        let mut hits: Vec<_> = (0..search.corpus.len() as u32)
-            .filter(|&row| search.allowed.is_none_or(|allowed| allowed[row as usize]))
-            .filter(|&row| !search.exclude.is_some_and(|exclude| exclude.contains(query, row)))
-            .map(|row| Ranked {
-                goodness: search.metric.goodness(
-                    kernels,
-                    normed(values),
-                    normed(search.corpus.row(row as usize)),
-                ),
-                row,
-            })
-            .collect();
+        let query_norm = norm(kernels, values);
+        let mut scratch = Vec::new();
+        let mut hits = Vec::new();
+        for row in 0..search.corpus.len() as u32 {
+            let allowed = search.allowed.is_none_or(|allowed| allowed[row as usize]);
+            if !allowed || search.exclude.is_some_and(|exclude| exclude.contains(query, row)) {
+                continue;
+            }
+            let document = search.corpus.read(kernels, row as usize, &mut scratch);
+            let document = Normed { values: document, norm: norm(kernels, document) };
+            let query = Normed { values, norm: query_norm };
+            hits.push(Ranked { goodness: search.metric.goodness(kernels, query, document), row });
+        }
         hits.sort_by(Ranked::order);
         for place in 0..width {
             let hit = hits.get(place);
@@ -33,7 +39,7 @@ fn definition(search: &Search) -> Hits {
         }
     }
     let scores = exact.iter().map(|&score: &f64| score as f32).collect();
-    Hits { scores, exact, rows, width }
+    Hits { scores, exact, rows, width, stats: Stats::default() }
 }
 
 fn bits(hits: &Hits) -> Vec<(u32, u64)> {
@@ -41,46 +47,69 @@ fn bits(hits: &Hits) -> Vec<(u32, u64)> {
     pairs.map(|(score, exact)| (score.to_bits(), exact.to_bits())).collect()
 }
 
-/// Compares every instruction set, serial and threaded, with the definition.
-fn check(search: &Search) {
-    let expected = definition(search);
-    for kernels in Isa::available().filter_map(Kernels::with_isa) {
-        for pass in [PassKind::F32, PassKind::Bf16] {
-            for threads in [1, 3] {
-                let found = Search { kernels, threads, pass: Some(pass), ..*search };
-                let found = found.walk_threaded(threads);
-                let isa = kernels.isa().name();
-                assert_eq!(found.rows, expected.rows, "{isa} {pass:?} x {threads}");
-                assert_eq!(bits(&found), bits(&expected), "{isa} {pass:?} x {threads}");
-            }
-        }
+/// A plane of its own.
+struct Codes {
+    codes: Vec<i8>,
+    facts: Vec<f32>,
+    sums: Vec<i32>,
+    norms: Vec<f64>,
+    transform: Transform,
+}
+
+impl Codes {
+    fn of(kernels: Kernels, corpus: Corpus, metric: Metric, transform: Transform) -> Self {
+        let n = corpus.len();
+        let mut codes = vec![0; n * stride(corpus.dim())];
+        let (mut facts, mut sums, mut norms) = (vec![0.0; n * FACTS], vec![0; n], vec![0.0; n]);
+        let out =
+            PlaneMut { codes: &mut codes, facts: &mut facts, sums: &mut sums, norms: &mut norms };
+        build(kernels, metric, corpus, &transform, out, 2, &Control::default()).unwrap();
+        Self { codes, facts, sums, norms, transform }
+    }
+
+    fn view(&self) -> Plane<'_> {
+        let Self { codes, facts, sums, transform, .. } = self;
+        Plane::new(sums.len(), codes, facts, sums, transform).unwrap()
     }
 }
 
-impl Search<'_> {
-    /// As `run`, but never serial because the work is small.
-    fn walk_threaded(&self, threads: usize) -> Hits {
-        let width = self.k.min(self.corpus.len());
-        let places = self.queries.len() * width;
-        let worst = self.metric.worst();
-        let (mut scores, mut rows) = (vec![worst; places], vec![-1; places]);
-        let mut exact = vec![worst.into(); places];
-        let output = Answers { width, scores: &mut scores, exact: &mut exact, rows: &mut rows };
-        let allowed: Vec<u32> = (0..self.corpus.len() as u32)
-            .filter(|&row| self.allowed.is_none_or(|allowed| allowed[row as usize]))
-            .collect();
-        let control = Control::default();
-        let norms = norms_of("queries", self.kernels, self.queries, threads, &control).unwrap();
-        self.batch(0, &norms, &allowed, threads, output, &control).unwrap();
-        Hits { scores, exact, rows, width }
+/// Compares every instruction set and pass, serial and threaded, with the definition.
+fn check(search: &Search) {
+    let expected = definition(search);
+    let same = |found: &Hits, what: &str| {
+        assert_eq!(found.rows, expected.rows, "{what}");
+        assert_eq!(bits(found), bits(&expected), "{what}");
+    };
+    let Search { corpus, metric, .. } = *search;
+    let number = |row| row as u32;
+    let fitted = Transform::fitted(Kernels::best(), metric, corpus, corpus.len(), number);
+    let turned = Transform::new(fitted.centre(), true);
+    for transform in [fitted, turned] {
+        let codes = Codes::of(Kernels::best(), corpus, metric, transform);
+        for kernels in Isa::available().filter_map(Kernels::with_isa) {
+            let (plane, norms) = (Some(codes.view()), Some(&codes.norms[..]));
+            let found = Search { kernels, plane, norms, pass: Some(PassKind::Int8), ..*search };
+            let found = found.run_on(2, &Control::default()).unwrap();
+            same(&found, &format!("{} stored", kernels.isa().name()));
+        }
+    }
+    for kernels in Isa::available().filter_map(Kernels::with_isa) {
+        for pass in PassKind::ALL {
+            for threads in [1, 3] {
+                let found = Search { kernels, threads, pass: Some(pass), ..*search };
+                let found = found.run_on(threads, &Control::default()).unwrap();
+                same(&found, &format!("{} {pass:?} x {threads}", kernels.isa().name()));
+            }
+        }
     }
 }
 
 fn search<'a>(queries: Rows<'a>, corpus: Rows<'a>, k: usize, metric: Metric) -> Search<'a> {
     Search {
         queries,
-        corpus,
+        corpus: corpus.into(),
         norms: None,
+        plane: None,
         k,
         metric,
         exclude: None,
@@ -205,7 +234,8 @@ fn known_norms_change_nothing() {
     let (queries, corpus) = (noise(9 * dim, 7), noise(n * dim, 8));
     let queries = Rows::new("queries", &queries, 9, dim).unwrap();
     let corpus = Rows::new("corpus", &corpus, n, dim).unwrap();
-    let norms = row_norms(Kernels::best(), corpus, 2, &Control::default()).unwrap();
+    let norms =
+        row_norms("corpus", Kernels::best(), corpus.into(), 2, &Control::default()).unwrap();
     for metric in METRICS {
         check(&Search { norms: Some(&norms), ..search(queries, corpus, 7, metric) });
     }
@@ -219,26 +249,12 @@ fn scores_are_the_formula() {
     let corpus = Rows::new("corpus", &corpus, 3, 2).unwrap();
     let run = |metric| search(queries, corpus, 3, metric).run(&Control::default()).unwrap();
     // Cosine: 50 / (5 * 10), a zero row, a right angle; the tie goes to the lower row.
-    assert_eq!(
-        run(Metric::Cosine),
-        Hits {
-            scores: vec![1.0, 0.0, 0.0],
-            exact: vec![1.0, 0.0, 0.0],
-            rows: vec![0, 1, 2],
-            width: 3
-        }
-    );
+    let found = run(Metric::Cosine);
+    assert_eq!((found.scores, found.rows, found.width), (vec![1.0, 0.0, 0.0], vec![0, 1, 2], 3));
     assert_eq!(run(Metric::Dot).scores, [50.0, 0.0, 0.0]);
     // 3^2 + 4^2 twice, and 1^2 + 7^2.
-    assert_eq!(
-        run(Metric::L2),
-        Hits {
-            scores: vec![25.0, 25.0, 50.0],
-            exact: vec![25.0, 25.0, 50.0],
-            rows: vec![0, 1, 2],
-            width: 3
-        }
-    );
+    let found = run(Metric::L2);
+    assert_eq!((found.exact, found.rows), (vec![25.0, 25.0, 50.0], vec![0, 1, 2]));
 }
 
 #[test]

@@ -1,0 +1,259 @@
+//! The pass that multiplies codes of 8 bits, stored or made on the way.
+
+use super::certificate::outward;
+use super::coding::{Coder, QueryFacts, RowFacts};
+use super::pass::{MAX_LANES, Panel, Pass, Setting};
+use super::plane::Plane;
+use super::transform::Transform;
+use crate::error::Result;
+use crate::kernels::int8::{
+    self, GROUP, Hit, Int8Panel, Int8Rows, Line, group_lines, panel_place, stride,
+};
+
+/// Rows that must lie in a piece for a stored plane to be read in place.
+const PIECE: usize = 8;
+
+/// Coded queries over a plane, or over a corpus that is coded block by block.
+pub(super) struct Int8Pass<'a> {
+    setting: Setting<'a>,
+    plane: Option<Plane<'a>>,
+    transform: &'a Transform,
+    panels: Vec<Panel>,
+    lines: Vec<Line>,
+    scales: Vec<[f32; MAX_LANES]>,
+    on_lost: Vec<[f32; MAX_LANES]>,
+    on_size: Vec<[f32; MAX_LANES]>,
+    queries: Vec<QueryFacts>,
+}
+
+/// The rows at hand.
+#[derive(Default)]
+pub(super) struct Int8Block {
+    /// Pieces of the plane, first row and count; empty where the rows are `own`.
+    pieces: Vec<(usize, usize)>,
+    numbers: Vec<u32>,
+    own: Own,
+}
+
+/// Codes that were made or gathered for this block.
+#[derive(Default)]
+struct Own {
+    /// Starts at `offset`, on a cache line.
+    codes: Vec<i8>,
+    offset: usize,
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+    lost: Vec<f32>,
+    size: Vec<f32>,
+    slack: Vec<f32>,
+    sums: Vec<i32>,
+    moved: Vec<f32>,
+    widened: Vec<f32>,
+}
+
+impl Own {
+    fn clear(&mut self, rows: usize, pitch: usize) {
+        let needed = rows * pitch + int8::LINE;
+        if self.codes.len() < needed {
+            self.codes.resize(needed, 0);
+        }
+        self.offset = self.codes.as_ptr().align_offset(int8::LINE).min(int8::LINE);
+        for fact in
+            [&mut self.scale, &mut self.shift, &mut self.lost, &mut self.size, &mut self.slack]
+        {
+            fact.clear();
+        }
+        self.sums.clear();
+        self.moved.resize(pitch, 0.0);
+    }
+
+    fn push(&mut self, facts: RowFacts) {
+        self.scale.push(facts.scale);
+        self.shift.push(facts.shift);
+        self.lost.push(facts.lost);
+        self.size.push(facts.size);
+        self.slack.push(facts.slack);
+        self.sums.push(facts.sum);
+    }
+
+    fn rows(&self, pitch: usize) -> Int8Rows<'_> {
+        Int8Rows {
+            codes: &self.codes[self.offset..self.offset + self.sums.len() * pitch],
+            scale: &self.scale,
+            shift: &self.shift,
+            lost: &self.lost,
+            size: &self.size,
+            sums: &self.sums,
+        }
+    }
+
+    fn facts(&self, i: usize) -> RowFacts {
+        RowFacts {
+            scale: self.scale[i],
+            shift: self.shift[i],
+            lost: self.lost[i],
+            size: self.size[i],
+            slack: self.slack[i],
+            sum: self.sums[i],
+        }
+    }
+}
+
+impl<'a> Int8Pass<'a> {
+    /// Codes the batch's queries. The plane's transform must be the one given.
+    pub(super) fn new(
+        setting: Setting<'a>,
+        transform: &'a Transform,
+        plane: Option<Plane<'a>>,
+    ) -> Self {
+        let dim = setting.corpus.dim();
+        let group = group_lines(dim);
+        let total = setting.query_norms.len();
+        let flip = setting.kernels.int8_query_flip();
+        let (mut panels, mut lines, mut queries) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut scales, mut on_lost, mut on_size) = (Vec::new(), Vec::new(), Vec::new());
+        let mut values = vec![0.0; stride(dim)];
+        let mut first = 0;
+        while first < total {
+            let lanes = setting.kernels.int8_lanes(total - first);
+            let len = lanes.min(total - first);
+            let offset = lines.len();
+            // Lanes without a query are zero codes, in the form in which the kernel wants them.
+            lines.resize(offset + lanes / GROUP * group, Line([flip as i8; int8::LINE]));
+            let mut facts = [[0.0; MAX_LANES]; 3];
+            for lane in 0..len {
+                values.fill(0.0);
+                for (target, &value) in values.iter_mut().zip(setting.query(first + lane)) {
+                    *target = setting.scaled(first + lane, value);
+                }
+                let start = offset + lane / GROUP * group;
+                let norm = setting.query_norms[first + lane];
+                let query = QueryFacts::code(
+                    setting.metric,
+                    transform,
+                    dim,
+                    norm,
+                    &mut values,
+                    |d, code| {
+                        let (line, place) = panel_place(d, lane);
+                        lines[start + line].0[place] = (code as u8 ^ flip) as i8;
+                    },
+                );
+                facts[0][lane] = query.scale;
+                facts[1][lane] = query.on_lost;
+                facts[2][lane] = query.on_size;
+                queries.push(query);
+            }
+            scales.push(facts[0]);
+            on_lost.push(facts[1]);
+            on_size.push(facts[2]);
+            panels.push(Panel { number: panels.len(), first, len, lanes, offset });
+            first += len;
+        }
+        Self { setting, plane, transform, panels, lines, scales, on_lost, on_size, queries }
+    }
+
+    fn facts(&self, block: &Int8Block, i: usize) -> RowFacts {
+        match self.plane {
+            Some(plane) if !block.pieces.is_empty() => plane.facts(block.numbers[i] as usize),
+            _ => block.own.facts(i),
+        }
+    }
+}
+
+/// Cuts ascending numbers into pieces of consecutive ones.
+fn pieces(rows: &[u32], into: &mut Vec<(usize, usize)>) {
+    into.clear();
+    for piece in rows.chunk_by(|a, b| a + 1 == *b) {
+        into.push((piece[0] as usize, piece.len()));
+    }
+}
+
+impl Pass for Int8Pass<'_> {
+    type Block = Int8Block;
+
+    fn panels(&self) -> &[Panel] {
+        &self.panels
+    }
+
+    fn load(&self, rows: &[u32], block: &mut Int8Block) -> Result<()> {
+        let pitch = stride(self.setting.corpus.dim());
+        block.pieces.clear();
+        if let Some(plane) = self.plane {
+            pieces(rows, &mut block.pieces);
+            if block.pieces.len() * PIECE <= rows.len().max(PIECE) {
+                block.numbers.clear();
+                block.numbers.extend_from_slice(rows);
+                return Ok(());
+            }
+            block.pieces.clear();
+            let own = &mut block.own;
+            own.clear(rows.len(), pitch);
+            for (i, &row) in rows.iter().enumerate() {
+                let place = own.offset + i * pitch;
+                own.codes[place..place + pitch].copy_from_slice(plane.codes(row as usize));
+                own.push(plane.facts(row as usize));
+            }
+            return Ok(());
+        }
+        let coder = Coder {
+            kernels: self.setting.kernels,
+            metric: self.setting.metric,
+            transform: self.transform,
+        };
+        let own = &mut block.own;
+        own.clear(rows.len(), pitch);
+        let mut moved = std::mem::take(&mut own.moved);
+        let mut widened = std::mem::take(&mut own.widened);
+        for (i, &row) in rows.iter().enumerate() {
+            let (values, norm) = self.setting.row(row, &mut widened)?;
+            let place = own.offset + i * pitch;
+            let facts = coder.row(values, norm, &mut moved, &mut own.codes[place..place + pitch]);
+            own.push(facts);
+        }
+        (own.moved, own.widened) = (moved, widened);
+        Ok(())
+    }
+
+    fn floor(&self, query: usize, _block: &Int8Block, threshold: f32) -> f32 {
+        let facts = &self.queries[query];
+        let floor = f64::from(threshold) - facts.constant - facts.constant_error;
+        if floor.is_nan() { f32::NEG_INFINITY } else { (floor as f32).next_down() }
+    }
+
+    fn interval(&self, query: usize, block: &Int8Block, i: usize, key: f32) -> (f32, f32) {
+        let (query, row) = (&self.queries[query], self.facts(block, i));
+        let upper = f64::from(key) + query.constant;
+        let below = 2.0 * query.error(&row) + f64::from(row.slack) + query.constant_error;
+        outward(upper - below, upper + query.constant_error)
+    }
+
+    fn scan(
+        &self,
+        panel: Panel,
+        block: &Int8Block,
+        floors: &[f32; MAX_LANES],
+        hits: &mut Vec<Hit>,
+    ) {
+        let dim = self.setting.corpus.dim();
+        let lines = panel.lanes / GROUP * group_lines(dim);
+        let coded = Int8Panel {
+            lines: &self.lines[panel.offset..panel.offset + lines],
+            scale: &self.scales[panel.number],
+            on_lost: &self.on_lost[panel.number],
+            on_size: &self.on_size[panel.number],
+            floor: floors,
+        };
+        let pitch = stride(dim);
+        let kernels = self.setting.kernels;
+        match self.plane {
+            Some(plane) if !block.pieces.is_empty() => {
+                let pieces = block.pieces.iter().map(|&(first, count)| plane.rows(first, count));
+                let pieces: Vec<_> = pieces.collect();
+                let streaming = self.panels.len() == 1;
+                kernels.scan_int8(&coded, &pieces, pitch, streaming, hits);
+            }
+            _ => kernels.scan_int8(&coded, &[block.own.rows(pitch)], pitch, false, hits),
+        }
+    }
+}
