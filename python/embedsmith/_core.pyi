@@ -1,6 +1,6 @@
 # Types of the native extension; mypy.stubtest compares them with the built module.
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,11 @@ __version__: str
 
 # Search
 
+PLANE_FACTS: int
+
 def topk(
     queries: NDArray[np.float32],
-    corpus: NDArray[np.float32],
+    corpus: NDArray[np.float32] | NDArray[np.uint16],
     k: int,
     metric: str,
     exclude: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
@@ -21,8 +23,36 @@ def topk(
     norms: NDArray[np.float64] | None = None,
     threads: int | None = None,
     at_least: NDArray[np.float64] | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64]]: ...
-def row_norms(corpus: NDArray[np.float32], threads: int | None = None) -> NDArray[np.float64]: ...
+    half: str | None = None,
+    plane: tuple[
+        NDArray[np.int8], NDArray[np.float32], NDArray[np.int32], NDArray[np.float32], bool
+    ]
+    | None = None,
+    progress: Callable[[int, int], object] | None = None,
+    search_pass: str | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64], dict[str, Any]]: ...
+def row_norms(
+    corpus: NDArray[np.float32] | NDArray[np.uint16],
+    threads: int | None = None,
+    half: str | None = None,
+) -> NDArray[np.float64]: ...
+def code_stride(dim: int) -> int: ...
+def fit_transform(
+    corpus: NDArray[np.float32] | NDArray[np.uint16], metric: str, half: str | None = None
+) -> tuple[NDArray[np.float32], bool]: ...
+def build_plane(
+    corpus: NDArray[np.float32] | NDArray[np.uint16],
+    metric: str,
+    centre: NDArray[np.float32],
+    rotated: bool,
+    codes: NDArray[np.int8],
+    facts: NDArray[np.float32],
+    sums: NDArray[np.int32],
+    norms: NDArray[np.float64],
+    threads: int | None = None,
+    half: str | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> None: ...
 def isa() -> str: ...
 def available_isas() -> list[str]: ...
 def thread_count(threads: int | None = None) -> int: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -14,6 +14,9 @@ I64Array: TypeAlias = NDArray[np.int64]
 BoolArray: TypeAlias = NDArray[np.bool_]
 
 Metric: TypeAlias = Literal["cosine", "dot", "l2"]
+
+# Called with what is done and what there is to do.
+Progress: TypeAlias = Callable[[int, int], object]
 
 QrelsLike: TypeAlias = Mapping[str, Mapping[str, int]]
 RunLike: TypeAlias = Mapping[str, Mapping[str, float]]

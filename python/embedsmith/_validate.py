@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import operator
-from typing import TYPE_CHECKING, Any, cast, get_args
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
 
 import numpy as np
 
@@ -14,9 +15,19 @@ from embedsmith.exceptions import DeviceError, NonFiniteError, ShapeError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from embedsmith._typing import BoolArray, F32Array, I64Array
+    from embedsmith._typing import BoolArray, F32Array, I64Array, Progress
 
-__all__ = ["as_count", "as_exclude", "as_mask", "as_matrix", "as_metric"]
+__all__ = [
+    "CorpusMatrix",
+    "as_corpus",
+    "as_count",
+    "as_exclude",
+    "as_mask",
+    "as_matrix",
+    "as_metric",
+    "as_progress",
+    "fitting",
+]
 
 _LARGEST_U64 = 2**64 - 1
 
@@ -46,16 +57,7 @@ def as_matrix(argument: str, value: Any) -> F32Array:
     NonFiniteError
         If a number is too large for float32.
     """
-    array = _to_numpy(argument, value)
-    if array.ndim == 1:
-        msg = (
-            f"{argument} has one axis, of length {array.shape[0]}; a matrix of one row per text "
-            f"is expected. For a single vector pass {argument}[None, :]."
-        )
-        raise ShapeError(msg)
-    if array.ndim != 2:  # noqa: PLR2004
-        msg = f"{argument} has shape {array.shape}; a matrix of one row per text is expected."
-        raise ShapeError(msg)
+    array = _two_axes(argument, _to_numpy(argument, value))
     # bfloat16 and its kin (ml_dtypes) are of kind "V" and widen by a cast.
     numeric = array.dtype.kind in "fiu" or "float" in array.dtype.name
     if not numeric:
@@ -68,15 +70,95 @@ def as_matrix(argument: str, value: Any) -> F32Array:
     return matrix
 
 
-def _refuse_overflow(argument: str, array: np.ndarray[Any, Any], matrix: F32Array) -> None:
-    """Tell a value too large for float32 from an infinity that was there before."""
+def _two_axes(argument: str, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    if array.ndim == 1:
+        msg = (
+            f"{argument} has one axis, of length {array.shape[0]}; a matrix of one row per text "
+            f"is expected. For a single vector pass {argument}[None, :]."
+        )
+        raise ShapeError(msg)
+    if array.ndim != 2:  # noqa: PLR2004
+        msg = f"{argument} has shape {array.shape}; a matrix of one row per text is expected."
+        raise ShapeError(msg)
+    return array
+
+
+class CorpusMatrix(NamedTuple):
+    """A corpus as the core reads it.
+
+    Attributes
+    ----------
+    values : ndarray of shape (rows, dim), float32 or uint16
+    half : {"float16", "bfloat16"} or None
+        What 16 bits stand for; None for float32.
+    """
+
+    values: np.ndarray[Any, Any]
+    half: str | None
+
+
+def as_corpus(argument: str, value: Any) -> CorpusMatrix:
+    """View an array-like as a corpus, without a float32 copy of one in half precision.
+
+    C-contiguous float16 and bfloat16 (of ml_dtypes or torch) are borrowed as they are; everything
+    else is as in :func:`as_matrix`, which also says what is refused.
+    """
+    array = value
+    if hasattr(value, "detach") and hasattr(value, "device"):
+        if value.device.type == "cpu" and "bfloat16" in str(value.dtype):
+            # Only who has a tensor has imported torch.
+            bits = value.detach().contiguous().view(sys.modules["torch"].int16)
+            return CorpusMatrix(_two_axes(argument, bits.numpy()).view(np.uint16), "bfloat16")
+        array = _tensor_to_numpy(argument, value)
+    if isinstance(array, np.ndarray) and array.dtype.name in ("float16", "bfloat16"):
+        own = _two_axes(argument, array).astype(array.dtype.newbyteorder("="), copy=False)
+        bits = np.require(own, requirements=["C", "A"]).view(np.uint16)
+        return CorpusMatrix(bits, array.dtype.name)
+    return CorpusMatrix(as_matrix(argument, value), None)
+
+
+def fitting(argument: str, corpus: CorpusMatrix, half: str | None) -> CorpusMatrix:
+    """Convert a corpus to another's precision.
+
+    Raises
+    ------
+    NonFiniteError
+        If a number is too large for it.
+    """
+    if corpus.half == half:
+        return corpus
+    values = corpus.values if corpus.half is None else _widened(corpus)
+    if half is None:
+        return CorpusMatrix(values, None)
+    if half == "float16":
+        with np.errstate(over="ignore"):
+            narrow = values.astype(np.float16)
+        _refuse_overflow(argument, values, narrow)
+        return CorpusMatrix(narrow.view(np.uint16), half)
+    msg = (
+        f"{argument} is {values.dtype.name} but the index holds {half}; pass {half} "
+        "(ml_dtypes.bfloat16 or a torch tensor)."
+    )
+    raise ShapeError(msg)
+
+
+def _widened(corpus: CorpusMatrix) -> F32Array:
+    if corpus.half == "float16":
+        return corpus.values.view(np.float16).astype(np.float32)
+    return (corpus.values.astype(np.uint32) << 16).view(np.float32)
+
+
+def _refuse_overflow(
+    argument: str, array: np.ndarray[Any, Any], matrix: np.ndarray[Any, Any]
+) -> None:
+    """Tell a value too large for the narrower type from an infinity that was there before."""
     grown = np.isinf(matrix).any(axis=1) & np.isfinite(array).all(axis=1)
     if grown.any():
         row = int(np.flatnonzero(grown)[0])
         largest = np.abs(array[row]).max()
         msg = (
-            f"{argument} row {row} holds {largest:g}, which float32 cannot hold (at most 3.4e38). "
-            "Scale the vectors down."
+            f"{argument} row {row} holds {largest:g}, which {matrix.dtype.name} cannot hold "
+            f"(at most {np.finfo(matrix.dtype).max:.2g}). Scale the vectors down."
         )
         raise NonFiniteError(msg)
 
@@ -129,6 +211,20 @@ def as_count(argument: str, value: Any, *, least: int = 1, most: int | None = _L
         msg = f"{argument}={value!r} is too large; pass {argument}={most} or less."
         raise ShapeError(msg)
     return count
+
+
+def as_progress(value: Any) -> Progress | None:
+    """Return a progress callback, or say that it cannot be called.
+
+    Raises
+    ------
+    ShapeError
+        If ``value`` is neither None nor callable.
+    """
+    if value is not None and not callable(value):
+        msg = f"progress={value!r} cannot be called; pass a function of (done, total)."
+        raise ShapeError(msg)
+    return cast("Progress | None", value)
 
 
 def as_metric(value: Any) -> Metric:

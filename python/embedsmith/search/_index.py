@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
-from embedsmith._core import row_norms
-from embedsmith._validate import as_count, as_matrix, as_metric
+from embedsmith._validate import (
+    CorpusMatrix,
+    as_corpus,
+    as_count,
+    as_matrix,
+    as_metric,
+    as_progress,
+    fitting,
+)
 from embedsmith.exceptions import ShapeError
-from embedsmith.search._index_file import IndexContent, read_index, write_index
+from embedsmith.search._content import IndexContent, built, extended
+from embedsmith.search._index_file import read_index, write_index
 from embedsmith.search._topk import TopK, search_matrix
 
 if TYPE_CHECKING:
     import os
 
-    from embedsmith._typing import Metric
+    from embedsmith._typing import Metric, Progress
 
 __all__ = ["Index"]
 
 
 class Index:
-    """A corpus with its norms, ready for many exact searches.
+    """A corpus with its norms and its 8-bit codes, ready for many exact searches.
 
     Answers are those of :func:`embedsmith.topk`, bit for bit. Building reads the corpus once and
-    refuses NaN and infinity; searches then read it only to search.
+    refuses NaN and infinity; searches then read the codes, a quarter of the corpus's bytes, and of
+    the corpus only the few rows that the codes cannot rule out.
 
     Parameters
     ----------
     corpus : array_like of shape (n_docs, dim)
-        Borrowed if it is C-contiguous float32, else converted once. Do not write to it while the
-        index is in use: its norms would no longer fit.
+        Borrowed if it is C-contiguous float32, float16 or bfloat16, else converted to float32 once.
+        Do not write to it while the index is in use: its norms and codes would no longer fit. The
+        codes take a byte a value (rows padded to 64), and 32 bytes a row.
     metric : {"cosine", "dot", "l2"}, default "cosine"
         As in :func:`embedsmith.topk`.
     fingerprint : str, optional
@@ -37,6 +48,8 @@ class Index:
         whether a query's encoder fits.
     threads : int, optional
         For building. Defaults as in :func:`embedsmith.topk`.
+    progress : callable, optional
+        Called as ``progress(done, total)`` while building, in rows.
 
     Raises
     ------
@@ -63,15 +76,21 @@ class Index:
         metric: Metric = "cosine",
         fingerprint: str | None = None,
         threads: int | None = None,
+        progress: Progress | None = None,
     ) -> None:
         metric = as_metric(metric)
-        vectors = as_matrix("corpus", corpus)
-        if not len(vectors):
+        vectors = as_corpus("corpus", corpus)
+        if not len(vectors.values):
             msg = "corpus is empty; pass at least one row."
             raise ShapeError(msg)
-        threads = None if threads is None else as_count("threads", threads)
-        norms = row_norms(vectors, threads)
-        self._content = IndexContent(vectors, norms, metric, fingerprint)
+        self._content = built(
+            vectors,
+            metric,
+            fingerprint,
+            threads=None if threads is None else as_count("threads", threads),
+            progress=as_progress(progress),
+        )
+        self._adding = threading.Lock()
 
     def __len__(self) -> int:
         return int(self._content.vectors.shape[0])
@@ -102,6 +121,8 @@ class Index:
         exclude: Any = None,
         where: Any = None,
         threads: int | None = None,
+        stats: bool = False,
+        progress: Progress | None = None,
     ) -> TopK:
         """Return the best ``k`` rows for each query, exactly.
 
@@ -119,6 +140,8 @@ class Index:
             True where a row may be found.
         threads : int, optional
             Threads for this search.
+        stats, progress
+            As in :func:`embedsmith.topk`.
 
         Returns
         -------
@@ -132,16 +155,54 @@ class Index:
         NonFiniteError
             If a query holds NaN or infinity, or a file's vector was damaged to NaN.
         """
+        content = self._content
         return search_matrix(
             as_matrix("queries", queries),
-            self._content.vectors,
-            norms=self._content.norms,
+            CorpusMatrix(content.vectors, content.half),
+            norms=content.norms,
             k=k,
-            metric=self._content.metric,
+            metric=content.metric,
             exclude=exclude,
             where=where,
             threads=threads,
+            plane=content.plane,
+            stats=stats,
+            progress=progress,
         )
+
+    def add(self, vectors: Any, *, threads: int | None = None) -> None:
+        """Append rows; they get the numbers that follow the last one.
+
+        Searches that are under way finish on the rows they started with. The first addition copies
+        the corpus into a buffer of the index's own, with room to grow; later ones write behind it.
+
+        Parameters
+        ----------
+        vectors : array_like of shape (n, dim)
+            Of the index's width; converted to its precision, float32, float16 or bfloat16.
+        threads : int, optional
+            As for building.
+
+        Raises
+        ------
+        ShapeError
+            If the width is not the index's.
+        NonFiniteError
+            If a row holds NaN or infinity; then nothing is added.
+        """
+        more = as_corpus("vectors", vectors)
+        threads = None if threads is None else as_count("threads", threads)
+        with self._adding:
+            content = self._content
+            more = fitting("vectors", more, content.half)
+            if more.values.shape[1] != self.dim:
+                msg = (
+                    f"vectors have {more.values.shape[1]} columns but the index has {self.dim}. "
+                    "Encode them with the model that the index was built with."
+                )
+                raise ShapeError(msg)
+            if len(more.values):
+                self._content = extended(content, more, threads=threads)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the index to one file.
@@ -186,4 +247,5 @@ class Index:
         """
         index = cls.__new__(cls)
         index._content = read_index(path, verify=verify)  # noqa: SLF001
+        index._adding = threading.Lock()  # noqa: SLF001
         return index

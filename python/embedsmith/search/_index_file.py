@@ -5,10 +5,12 @@ r"""The index's file: a header, then sections on page boundaries, so that they c
     offset 0    magic, 8 bytes: b"ESINDEX\\n"
     offset 8    version, uint32 little-endian; length of the header, uint32 little-endian
     offset 16   SHA-256 of the header, 32 bytes
-    offset 48   header, JSON in UTF-8: metric, rows, dim, the embedding space's fingerprint or
-                null, and per section its offset, length in bytes and SHA-256
-    then        sections "vectors" (float32) and "norms" (float64), little-endian,
-                each starting on a multiple of 4,096
+    offset 48   header, JSON in UTF-8: metric, rows, dim, dtype ("float32", "float16", "bfloat16"),
+                rotated, the embedding space's fingerprint or null, and per section its offset,
+                length in bytes and SHA-256
+    then        sections, little-endian, each starting on a multiple of 4,096: "vectors" (of dtype),
+                "norms" (float64) and, unless rows are wider than 65,536, "codes" (int8, rows padded
+                to multiples of 64), "facts" (float32, 5 a row), "sums" (int32), "centre" (float32)
 """
 
 from __future__ import annotations
@@ -17,49 +19,45 @@ import hashlib
 import json
 import math
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 
+from embedsmith._core import PLANE_FACTS, code_stride
 from embedsmith._files import atomic_writer
 from embedsmith._typing import Metric
-from embedsmith.exceptions import DataError
+from embedsmith.exceptions import DataError, ShapeError
+from embedsmith.search._content import MAX_CODED_DIM, IndexContent, Plane
 
 if TYPE_CHECKING:
     import os
 
-    from embedsmith._typing import F32Array, F64Array
-
-__all__ = ["IndexContent", "read_index", "write_index"]
+__all__ = ["read_index", "write_index"]
 
 _MAGIC = b"ESINDEX\n"
-_VERSION = 1
+_VERSION = 2
 _FIXED = struct.Struct("<8sII32s")
 _PAGE = 4096
-_DTYPES: dict[str, np.dtype[Any]] = {"vectors": np.dtype("<f4"), "norms": np.dtype("<f8")}
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "norms": np.dtype("<f8"),
+    "codes": np.dtype("<i1"),
+    "facts": np.dtype("<f4"),
+    "sums": np.dtype("<i4"),
+    "centre": np.dtype("<f4"),
+}
+_HALVES = {"float32": None, "float16": "float16", "bfloat16": "bfloat16"}
+# What is a quarter of the file or more is hashed only when asked: the rest takes milliseconds.
+_LARGE = frozenset({"vectors", "codes"})
 _LONGEST_HEADER = 1 << 20
-
-
-@dataclass(frozen=True)
-class IndexContent:
-    """What an index is made of."""
-
-    vectors: F32Array
-    norms: F64Array
-    metric: Metric
-    fingerprint: str | None
 
 
 def write_index(path: str | os.PathLike[str], content: IndexContent) -> None:
     """Write one index file, whole or not at all."""
-    arrays: dict[str, np.ndarray[Any, Any]] = {
-        "vectors": content.vectors,
-        "norms": content.norms,
-    }
+    rows, dim = content.vectors.shape
     data = {
-        name: np.ascontiguousarray(arrays[name], dtype=dtype) for name, dtype in _DTYPES.items()
+        name: np.ascontiguousarray(array, dtype=_dtype(name, content.half))
+        for name, array in _arrays(content).items()
     }
     sections: dict[str, dict[str, Any]] = {}
     offset = _PAGE
@@ -70,17 +68,24 @@ def write_index(path: str | os.PathLike[str], content: IndexContent) -> None:
             "sha256": hashlib.sha256(_bytes(array)).hexdigest(),
         }
         offset += -(-array.nbytes // _PAGE) * _PAGE
-    rows, dim = content.vectors.shape
     header = json.dumps(
         {
             "dim": dim,
+            "dtype": content.half or "float32",
             "fingerprint": content.fingerprint,
             "metric": content.metric,
+            "rotated": content.plane is not None and content.plane.rotated,
             "rows": rows,
             "sections": sections,
         },
         sort_keys=True,
     ).encode()
+    if _FIXED.size + len(header) > _PAGE:
+        msg = (
+            f"The index's fingerprint has {len(content.fingerprint or '')} characters; its file "
+            "has room for some 2,500. Pass a digest, such as encoder.fingerprint.digest."
+        )
+        raise ShapeError(msg)
     with atomic_writer(path) as file:
         file.write(_FIXED.pack(_MAGIC, _VERSION, len(header), hashlib.sha256(header).digest()))
         file.write(header)
@@ -90,6 +95,24 @@ def write_index(path: str | os.PathLike[str], content: IndexContent) -> None:
         file.truncate(offset)
 
 
+def _arrays(content: IndexContent) -> dict[str, np.ndarray[Any, Any]]:
+    arrays: dict[str, np.ndarray[Any, Any]] = {
+        "vectors": content.vectors,
+        "norms": content.norms,
+    }
+    if content.plane is not None:
+        rows = content.vectors.shape[0]
+        arrays["codes"] = content.plane.codes
+        arrays["facts"] = content.plane.facts[:, :rows]
+        arrays["sums"] = content.plane.sums
+        arrays["centre"] = content.plane.centre
+    return arrays
+
+
+def _dtype(name: str, half: str | None) -> np.dtype[Any]:
+    return _DTYPES.get(name) or np.dtype("<f4" if half is None else "<u2")
+
+
 def read_index(path: str | os.PathLike[str], *, verify: bool) -> IndexContent:
     """Map an index file, after checking that it is whole."""
     path = Path(path)
@@ -97,30 +120,45 @@ def read_index(path: str | os.PathLike[str], *, verify: bool) -> IndexContent:
     try:
         rows, dim = int(header["rows"]), int(header["dim"])
         metric, fingerprint = header["metric"], header["fingerprint"]
+        half, rotated = _HALVES[header["dtype"]], header["rotated"]
         sections = {
             name: (int(entry["offset"]), int(entry["bytes"]), str(entry["sha256"]))
             for name, entry in header["sections"].items()
         }
-        vectors = _map(path, "vectors", (rows, dim), sections["vectors"], verify=verify)
-        norms = _map(path, "norms", (rows,), sections["norms"], verify=True)
+
+        def section(name: str, *shape: int) -> np.ndarray[Any, Any]:
+            dtype = _dtype(name, half)
+            checked = verify or name not in _LARGE
+            return _map(path, name, dtype, shape, sections[name], verify=checked)
+
+        vectors, norms = section("vectors", rows, dim), section("norms", rows)
+        plane = None
+        if dim <= MAX_CODED_DIM:
+            plane = Plane(
+                codes=section("codes", rows, code_stride(dim)),
+                facts=section("facts", PLANE_FACTS, rows),
+                sums=section("sums", rows),
+                centre=section("centre", dim),
+                rotated=bool(rotated),
+            )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _damaged(path, f"its header cannot be read ({error!r})") from error
     if metric not in get_args(Metric) or not (fingerprint is None or isinstance(fingerprint, str)):
         raise _damaged(path, "its header names no known metric, or no fingerprint")
     if not (np.isfinite(norms) & (norms >= 0)).all():
         raise _damaged(path, "its norms are no norms")
-    return IndexContent(vectors, norms, cast("Metric", metric), fingerprint)
+    return IndexContent(vectors, half, norms, plane, cast("Metric", metric), fingerprint)
 
 
 def _map(
     path: Path,
     name: str,
+    dtype: np.dtype[Any],
     shape: tuple[int, ...],
     section: tuple[int, int, str],
     *,
     verify: bool,
 ) -> np.ndarray[Any, Any]:
-    dtype = _DTYPES[name]
     offset, length, digest = section
     if min(shape) < 0 or length != math.prod(shape) * dtype.itemsize or shape[0] < 1:
         raise _damaged(path, f"section {name!r} does not have the header's shape")
@@ -143,9 +181,10 @@ def _read_header(path: Path) -> dict[str, Any]:
                 raise DataError(msg)
             _, version, length, digest = _FIXED.unpack(fixed)
             if version != _VERSION:
+                fix = "Install a newer release" if version > _VERSION else "Build the index again"
                 msg = (
                     f"{path} is an index of version {version}; this embedsmith reads version "
-                    f"{_VERSION}. Install the release that wrote it, or build the index again."
+                    f"{_VERSION}. {fix}."
                 )
                 raise DataError(msg)
             header = file.read(length) if length <= _LONGEST_HEADER else b""

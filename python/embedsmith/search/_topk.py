@@ -2,15 +2,62 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from embedsmith._core import topk as core_topk
-from embedsmith._validate import as_count, as_exclude, as_mask, as_matrix, as_metric
+from embedsmith._validate import (
+    as_corpus,
+    as_count,
+    as_exclude,
+    as_mask,
+    as_matrix,
+    as_metric,
+    as_progress,
+)
 
 if TYPE_CHECKING:
-    from embedsmith._typing import F32Array, F64Array, I64Array, Metric
+    from typing_extensions import Self
 
-__all__ = ["TopK", "search_matrix", "topk"]
+    from embedsmith._typing import F32Array, F64Array, I64Array, Metric, Progress
+    from embedsmith._validate import CorpusMatrix
+    from embedsmith.search._content import Plane
+
+__all__ = ["SearchStats", "TopK", "search_matrix", "topk"]
+
+
+@dataclass(frozen=True)
+class SearchStats:
+    """What a search took. Counts depend on how threads met; the answer never does.
+
+    Attributes
+    ----------
+    rows : dict of str to int
+        Corpus rows that each pass ("int8", "bf16", "f32") looked at, summed over the batches that
+        the queries were cut into.
+    hits_per_query : float
+        Rows that a pass could not rule out at once.
+    scored_per_query : float
+        Rows that got the canonical score.
+    repeated_queries : int
+        Queries that were searched twice, since a sample misjudged what their answers reach.
+    fallbacks : int
+        Batches in which a more precise pass took over on the way: its bounds were too loose for
+        this data.
+    seconds : float
+        Wall time of the search.
+    gflops : float
+        Operations that a plain matrix product would have needed, 2 Q N D, by the time, in 1e9/s.
+    """
+
+    rows: dict[str, int]
+    hits_per_query: float
+    scored_per_query: float
+    repeated_queries: int
+    fallbacks: int
+    seconds: float
+    gflops: float
 
 
 class _Pair(NamedTuple):
@@ -30,18 +77,30 @@ class TopK(_Pair):
         Positions in the corpus; -1 where no row is left.
     exact : ndarray of shape (n_queries, width), float64
         The canonical scores, which decide the order; ``scores`` is what float32 keeps of them.
+    stats : SearchStats or None
+        What the search took, if it was asked to tell.
     """
 
     exact: F64Array
+    stats: SearchStats | None
 
-    def __new__(cls, scores: F32Array, rows: I64Array, exact: F64Array | None = None) -> TopK:
+    def __new__(
+        cls,
+        scores: F32Array,
+        rows: I64Array,
+        exact: F64Array | None = None,
+        stats: SearchStats | None = None,
+    ) -> Self:
         """Join the arrays of one search; without ``exact``, the scores are taken as they are."""
         hits = super().__new__(cls, scores, rows)
         hits.exact = scores.astype("float64") if exact is None else exact
+        hits.stats = stats
         return hits
 
-    def __getnewargs__(self) -> tuple[F32Array, I64Array, F64Array]:
-        return (self.scores, self.rows, self.exact)
+    def __getnewargs__(
+        self,
+    ) -> tuple[F32Array, I64Array, F64Array, SearchStats | None]:
+        return (self.scores, self.rows, self.exact, self.stats)
 
 
 def topk(
@@ -53,6 +112,8 @@ def topk(
     exclude: Any = None,
     where: Any = None,
     threads: int | None = None,
+    stats: bool = False,
+    progress: Progress | None = None,
 ) -> TopK:
     """Return the best ``k`` corpus rows for each query, exactly.
 
@@ -78,6 +139,11 @@ def topk(
         True where a row may be found; the other rows are not read.
     threads : int, optional
         Defaults to ``EMBEDSMITH_NUM_THREADS``, else to the processors granted to this process.
+    stats : bool, default False
+        Attach a :class:`SearchStats`: which pass ran, how many rows it could not rule out.
+    progress : callable, optional
+        Called as ``progress(done, total)``, in corpus rows, every 50 ms and at the end; what it
+        raises stops the search. Not from another thread: from the caller's.
 
     Returns
     -------
@@ -125,19 +191,21 @@ def topk(
     """
     return search_matrix(
         as_matrix("queries", queries),
-        as_matrix("corpus", corpus),
+        as_corpus("corpus", corpus),
         norms=None,
         k=k,
         metric=metric,
         exclude=exclude,
         where=where,
         threads=threads,
+        stats=stats,
+        progress=progress,
     )
 
 
 def search_matrix(
     queries: F32Array,
-    corpus: F32Array,
+    corpus: CorpusMatrix,
     *,
     norms: F64Array | None,
     k: int,
@@ -146,20 +214,49 @@ def search_matrix(
     where: Any,
     threads: int | None,
     at_least: F64Array | None = None,
+    plane: Plane | None = None,
+    stats: bool = False,
+    progress: Progress | None = None,
+    search_pass: str | None = None,
 ) -> TopK:
-    """Search a matrix that is already float32; `norms` are the core's, if known."""
+    """Search a matrix that is ready; `norms` and `plane` are the core's, if known.
+
+    ``search_pass`` ("int8", "bf16", "f32") forces the pass that finds the candidates, for tests.
+    """
+    values, half = corpus
     # No query can get more rows than there are, and a k beyond 64 bits is as good as all.
-    k = min(as_count("k", k, most=None), max(corpus.shape[0], 1))
-    return TopK(
-        *core_topk(
-            queries,
-            corpus,
-            k,
-            as_metric(metric),
-            None if exclude is None else as_exclude(exclude, queries.shape[0]),
-            None if where is None else as_mask("where", where, corpus.shape[0]),
-            norms,
-            None if threads is None else as_count("threads", threads),
-            at_least,
-        )
+    k = min(as_count("k", k, most=None), max(values.shape[0], 1))
+    began = time.perf_counter()
+    scores, rows, exact, counts = core_topk(
+        queries,
+        values,
+        k,
+        as_metric(metric),
+        None if exclude is None else as_exclude(exclude, queries.shape[0]),
+        None if where is None else as_mask("where", where, values.shape[0]),
+        norms,
+        None if threads is None else as_count("threads", threads),
+        at_least,
+        half,
+        None if plane is None else plane.arrays(),
+        as_progress(progress),
+        search_pass,
+    )
+    if not stats:
+        return TopK(scores, rows, exact)
+    seconds = time.perf_counter() - began
+    return TopK(scores, rows, exact, _stats(counts, seconds, queries.shape, values.shape[0]))
+
+
+def _stats(
+    counts: dict[str, Any], seconds: float, queries: tuple[int, ...], docs: int
+) -> SearchStats:
+    return SearchStats(
+        rows=dict(counts["rows"]),
+        hits_per_query=counts["hits"] / queries[0],
+        scored_per_query=counts["scored"] / queries[0],
+        repeated_queries=counts["repeated"],
+        fallbacks=counts["fallbacks"],
+        seconds=seconds,
+        gflops=2e-9 * queries[0] * queries[1] * docs / seconds,
     )

@@ -12,6 +12,7 @@ mod error;
 mod formats;
 mod interrupt;
 mod metrics;
+mod plane;
 mod search;
 mod stats;
 
@@ -20,6 +21,7 @@ mod stats;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     formats::register(module)?;
+    plane::register(module)?;
     search::register(module)?;
     metrics::register(module)?;
     stats::register(module)?;

@@ -1,24 +1,32 @@
-//! `_core.topk`, `_core.row_norms`, `_core.isa`.
+//! `_core.topk`, `_core.row_norms`, and what the machine offers.
 
 use embedsmith_core::kernels::{Isa, Kernels};
 use embedsmith_core::threads;
-use embedsmith_core::topk::{Exclude, Metric, Search, row_norms as core_row_norms};
+use embedsmith_core::topk::{Exclude, Metric, PassKind, Search, row_norms as core_row_norms};
 use numpy::ndarray::Array2;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
-use crate::arrays::rows;
+use crate::arrays::{CorpusArray, contiguous, rows};
 use crate::error::{ShapeError, to_py};
 use crate::interrupt;
+use crate::plane::PlaneArrays;
 
 /// Multiply-adds, or hits, from which a job gets a thread of its own so that Ctrl-C is heard: what
 /// portable code does in some 50 ms.
 const LONG_WORK: usize = 1 << 26;
 const LONG_ANSWER: usize = 1 << 18;
 
-type Hits<'py> = (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<f64>>);
+type Hits<'py> = (
+    Bound<'py, PyArray2<f32>>,
+    Bound<'py, PyArray2<i64>>,
+    Bound<'py, PyArray2<f64>>,
+    Bound<'py, PyDict>,
+);
 
-fn metric(name: &str) -> PyResult<Metric> {
+/// The metric of this name.
+pub(crate) fn metric(name: &str) -> PyResult<Metric> {
     match name {
         "cosine" => Ok(Metric::Cosine),
         "dot" => Ok(Metric::Dot),
@@ -29,26 +37,29 @@ fn metric(name: &str) -> PyResult<Metric> {
     }
 }
 
-fn contiguous<'a, T: numpy::Element>(
-    argument: &str,
-    array: &'a PyReadonlyArray1<'_, T>,
-) -> PyResult<&'a [T]> {
-    array.as_slice().map_err(|_| {
-        ShapeError::new_err(format!(
-            "{argument} is not contiguous; pass numpy.ascontiguousarray({argument})."
-        ))
+/// The kernels that the environment asks for.
+pub(crate) fn kernels() -> PyResult<Kernels> {
+    Kernels::from_environment().map_err(|error| to_py(&error))
+}
+
+fn pass(name: &str) -> PyResult<PassKind> {
+    PassKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+        let names: Vec<_> = PassKind::ALL.iter().map(|kind| kind.name()).collect();
+        let names = names.join(", ");
+        ShapeError::new_err(format!("search_pass={name:?} is unknown; choose one of {names}."))
     })
 }
 
-/// Scores, rows and canonical scores of the best `k` corpus rows per query; `exclude` is (offsets,
-/// rows).
+/// Scores, rows and canonical scores of the best `k` corpus rows per query, and what it took;
+/// `exclude` is (offsets, rows).
 #[pyfunction]
-#[pyo3(signature = (queries, corpus, k, metric, exclude=None, allowed=None, norms=None, threads=None, at_least=None))]
+#[pyo3(signature = (queries, corpus, k, metric, exclude=None, allowed=None, norms=None, threads=None,
+    at_least=None, half=None, plane=None, progress=None, search_pass=None))]
 #[allow(clippy::too_many_arguments, reason = "the typed Python face names them")]
 fn topk<'py>(
     py: Python<'py>,
     queries: PyReadonlyArray2<'py, f32>,
-    corpus: PyReadonlyArray2<'py, f32>,
+    corpus: CorpusArray<'py>,
     k: usize,
     metric: &str,
     exclude: Option<(PyReadonlyArray1<'py, i64>, PyReadonlyArray1<'py, i64>)>,
@@ -56,9 +67,13 @@ fn topk<'py>(
     norms: Option<PyReadonlyArray1<'py, f64>>,
     threads: Option<usize>,
     at_least: Option<PyReadonlyArray1<'py, f64>>,
+    half: Option<&str>,
+    plane: Option<PlaneArrays<'py>>,
+    progress: Option<Py<PyAny>>,
+    search_pass: Option<&str>,
 ) -> PyResult<Hits<'py>> {
     let queries = rows("queries", &queries)?;
-    let corpus = rows("corpus", &corpus)?;
+    let corpus = corpus.view(half)?;
     let exclude = match &exclude {
         Some((offsets, excluded)) => {
             let offsets: Vec<usize> =
@@ -71,53 +86,73 @@ fn topk<'py>(
         }
         None => None,
     };
+    let transform = plane.as_ref().map(PlaneArrays::transform).transpose()?;
+    let plane = match (&plane, &transform) {
+        (Some(plane), Some(transform)) => Some(plane.view(transform)?),
+        _ => None,
+    };
     let search = Search {
         queries,
         corpus,
         norms: norms.as_ref().map(|norms| contiguous("norms", norms)).transpose()?,
+        plane,
         k,
         metric: self::metric(metric)?,
         exclude: exclude.as_ref(),
         allowed: allowed.as_ref().map(|allowed| contiguous("where", allowed)).transpose()?,
         at_least: at_least.as_ref().map(|floor| contiguous("at_least", floor)).transpose()?,
-        kernels: Kernels::from_environment().map_err(|error| to_py(&error))?,
+        kernels: kernels()?,
         threads: threads::resolve(threads).map_err(|error| to_py(&error))?,
-        pass: None,
+        pass: search_pass.map(pass).transpose()?,
     };
     let count = queries.len();
     let answer = count.saturating_mul(k.min(corpus.len()));
     let long = search.work() >= LONG_WORK || answer >= LONG_ANSWER;
-    let hits = interrupt::run(py, long, |control| search.run(control))?;
+    let hits = interrupt::run(py, long, progress.as_ref(), |control| search.run(control))?;
+    let stats = PyDict::new(py);
+    let rows = PassKind::ALL.iter().zip(hits.stats.rows).filter(|(_, rows)| *rows > 0);
+    stats.set_item("rows", rows.map(|(kind, rows)| (kind.name(), rows)).collect::<Vec<_>>())?;
+    for (name, count) in [
+        ("hits", hits.stats.hits),
+        ("scored", hits.stats.scored),
+        ("repeated", hits.stats.repeated),
+        ("fallbacks", hits.stats.fallbacks),
+    ] {
+        stats.set_item(name, count)?;
+    }
     let shape = (count, hits.width);
     let shaped = |error: numpy::ndarray::ShapeError| ShapeError::new_err(error.to_string());
     Ok((
         Array2::from_shape_vec(shape, hits.scores).map_err(shaped)?.into_pyarray(py),
         Array2::from_shape_vec(shape, hits.rows).map_err(shaped)?.into_pyarray(py),
         Array2::from_shape_vec(shape, hits.exact).map_err(shaped)?.into_pyarray(py),
+        stats,
     ))
 }
 
 /// Canonical Euclidean norm of every row; refuses NaN and infinity.
 #[pyfunction]
-#[pyo3(signature = (corpus, threads=None))]
+#[pyo3(signature = (corpus, threads=None, half=None))]
 fn row_norms<'py>(
     py: Python<'py>,
-    corpus: PyReadonlyArray2<'py, f32>,
+    corpus: CorpusArray<'py>,
     threads: Option<usize>,
+    half: Option<&str>,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
-    let corpus = rows("corpus", &corpus)?;
-    let kernels = Kernels::from_environment().map_err(|error| to_py(&error))?;
+    let corpus = corpus.view(half)?;
+    let kernels = kernels()?;
     let threads = threads::resolve(threads).map_err(|error| to_py(&error))?;
     let long = corpus.len().saturating_mul(corpus.dim()) >= LONG_WORK / 4;
-    let norms =
-        interrupt::run(py, long, |control| core_row_norms(kernels, corpus, threads, control))?;
+    let norms = interrupt::run(py, long, None, |control| {
+        core_row_norms("corpus", kernels, corpus, threads, control)
+    })?;
     Ok(norms.into_pyarray(py))
 }
 
 /// The instruction set in use: the fastest here, or the one that `EMBEDSMITH_ISA` forces.
 #[pyfunction]
 fn isa() -> PyResult<&'static str> {
-    Ok(Kernels::from_environment().map_err(|error| to_py(&error))?.isa().name())
+    Ok(kernels()?.isa().name())
 }
 
 /// The instruction sets that this processor has, slowest first.

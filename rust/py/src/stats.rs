@@ -66,7 +66,7 @@ fn bootstrap_intervals(
     let columns: Vec<&[f64]> = values.as_slice()?.chunks_exact(n_columns).collect();
     let plan = bootstrap::Plan { confidence, n_resamples, seed, threads };
     let long = values.len().saturating_mul(n_resamples) >= LONG_WORK;
-    let found = interrupt::run(py, long, |control| intervals(&columns, plan, control))?;
+    let found = interrupt::run(py, long, None, |control| intervals(&columns, plan, control))?;
     Ok(found.into_iter().map(ends).collect())
 }
 
@@ -83,7 +83,8 @@ fn randomisation_test(
     let differences = differences.as_slice()?;
     let plan = randomisation::Plan { n_permutations, seed, threads };
     let long = differences.len().saturating_mul(n_permutations) >= LONG_WORK;
-    let test = interrupt::run(py, long, |control| randomisation::test(differences, plan, control))?;
+    let test =
+        interrupt::run(py, long, None, |control| randomisation::test(differences, plan, control))?;
     Ok((test.p, test.exact))
 }
 

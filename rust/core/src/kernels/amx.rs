@@ -103,7 +103,7 @@ impl Tiles {
         if OPEN.with(|open| open.replace(open.get() + 1)) == 0 {
             // SAFETY: the caller promises AMX; `SHAPES` is 64 readable bytes.
             unsafe {
-                asm!("ldtilecfg [{}]", in(reg) &raw const SHAPES, options(nostack, readonly))
+                asm!("ldtilecfg [{}]", in(reg) &raw const SHAPES, options(nostack, readonly));
             };
         }
         Self { _thread: PhantomData }

@@ -1,4 +1,4 @@
-//! AMX on codes of 8 bits: 32 rows against 16 or 32 queries at a time.
+//! AMX on codes of 8 bits: 32 rows against 16, 32 or 64 queries at a time.
 //!
 //! The tile unit multiplies while the vector units look at the sums of the tile before: two buffers
 //! take turns, and the processor overlaps them by itself.
@@ -7,47 +7,53 @@ use std::arch::asm;
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch, _mm512_load_si512};
 
 use super::amx::Tiles;
-use super::avx512_vnni::{collect, upper};
+use super::avx512_vnni::Lanes;
 use super::int8::{GROUP, Hit, Int8Panel, Int8Rows, LINE, Line, QUAD};
 
 /// Rows in a tile's turn.
 const ROWS: usize = 2 * GROUP;
 
+/// Rows between the one at hand and the one that is asked for.
+const AHEAD: usize = 2 * ROWS;
+
 /// The sums of 32 rows and up to 32 queries; a row's 32 sums lie together.
 #[repr(C, align(64))]
 struct Sums([i32; ROWS * 2 * GROUP]);
 
-/// The tile whose sums wait to be looked at.
+impl Sums {
+    const ZERO: Self = Self([0; ROWS * 2 * GROUP]);
+}
+
+/// A tile whose sums wait to be looked at.
 #[derive(Clone, Copy)]
 struct Waiting<'a, 'b> {
     rows: &'a Int8Rows<'b>,
     /// Its first row in `rows`, and that one's place in the block.
     start: usize,
     place: usize,
-    buffer: usize,
 }
 
-/// All rows against one or two groups of queries.
+/// All rows against `G` groups of queries: 1, 2 or 4.
 ///
 /// # Safety
-/// AMX is available; each of `blocks` holds slices that fit each other; `panel.lines` is one or two
-/// groups of the rows' width.
+/// AMX is available; each of `blocks` holds slices that fit each other; `panel.lines` is `G` groups of
+/// the rows' width.
 #[target_feature(enable = "avx512f")]
-pub(super) unsafe fn scan(
+pub(super) unsafe fn scan<const G: usize>(
     panel: &Int8Panel,
     blocks: &[Int8Rows],
     pitch: usize,
     streaming: bool,
     hits: &mut Vec<Hit>,
 ) {
-    let groups = panel.lines.len() / (pitch / QUAD);
-    let mut sums = [const { Sums([0; ROWS * 2 * GROUP]) }; 2];
+    let held = Lanes::<G>::of(panel);
+    let mut sums = [const { [Sums::ZERO; 2] }; 2];
     // A last, partial tile is padded with zero rows.
     let mut padded: Vec<Line> = Vec::new();
     // SAFETY: the caller promises AMX.
     let _tiles = unsafe { Tiles::set_up() };
     let mut waiting: Option<Waiting> = None;
-    let (mut place, mut buffer) = (0, 0);
+    let (mut place, mut now) = (0, 0);
     for rows in blocks {
         let count = rows.scale.len();
         for start in (0..count).step_by(ROWS) {
@@ -63,41 +69,56 @@ pub(super) unsafe fn scan(
             if streaming {
                 for line in 0..ROWS * pitch / LINE {
                     // It may point past the plane, which a prefetch may.
-                    _mm_prefetch::<_MM_HINT_T0>(codes.wrapping_add(ROWS * pitch + line * LINE));
+                    _mm_prefetch::<_MM_HINT_T0>(codes.wrapping_add(AHEAD * pitch + line * LINE));
                 }
             }
-            if groups == 1 {
+            if G == 1 {
                 // SAFETY: the tile registers are set up; 32 rows of `pitch` codes and a group of
                 // as many lines as the caller promises.
-                unsafe { multiply_one(codes, pitch, panel.lines.as_ptr(), &mut sums[buffer]) };
+                unsafe { multiply_one(codes, pitch, panel.lines.as_ptr(), &mut sums[now][0]) };
             } else {
-                // SAFETY: as above, with two groups.
-                unsafe { multiply_two(codes, pitch, panel.lines.as_ptr(), &mut sums[buffer]) };
+                for (lines, sums) in panel.lines.chunks_exact(2 * pitch / QUAD).zip(&mut sums[now])
+                {
+                    // SAFETY: as above, with two groups.
+                    unsafe { multiply_two(codes, pitch, lines.as_ptr(), sums) };
+                }
             }
-            if let Some(tile) = waiting.replace(Waiting { rows, start, place, buffer }) {
-                sift(panel, groups, tile, &sums[tile.buffer], hits);
+            if let Some(tile) = waiting.replace(Waiting { rows, start, place }) {
+                sift(panel, &held, tile, &sums[1 - now], hits);
             }
-            buffer = 1 - buffer;
+            now = 1 - now;
         }
         place += count;
     }
     if let Some(tile) = waiting {
-        sift(panel, groups, tile, &sums[tile.buffer], hits);
+        sift(panel, &held, tile, &sums[1 - now], hits);
     }
 }
 
 /// Appends the hits of a tile.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn sift(panel: &Int8Panel, groups: usize, tile: Waiting, sums: &Sums, hits: &mut Vec<Hit>) {
-    let Waiting { rows, start, place, .. } = tile;
-    for r in start..rows.scale.len().min(start + ROWS) {
-        for group in 0..groups {
-            let part: &[i32; GROUP] = &sums.0.as_chunks().0[(r - start) * 2 + group];
+fn sift<const G: usize>(
+    panel: &Int8Panel,
+    held: &Lanes<G>,
+    tile: Waiting,
+    sums: &[Sums; 2],
+    hits: &mut Vec<Hit>,
+) {
+    let Waiting { rows, start, place } = tile;
+    let end = rows.scale.len().min(start + ROWS);
+    let facts = rows.scale[start..end]
+        .iter()
+        .zip(&rows.shift[start..end])
+        .zip(rows.lost[start..end].iter().zip(&rows.size[start..end]));
+    for (r, ((&scale, &shift), (&lost, &size))) in facts.enumerate() {
+        let products = std::array::from_fn(|group| {
+            let part: &[i32; GROUP] = &sums[group / 2].0.as_chunks().0[r * 2 + group % 2];
             // SAFETY: `part` is 16 of the sums, on a multiple of 64 bytes.
-            let products = unsafe { _mm512_load_si512(part.as_ptr().cast()) };
-            collect(upper(products, panel, rows, r, group), panel, place + r, group, hits);
-        }
+            unsafe { _mm512_load_si512(part.as_ptr().cast()) }
+        });
+        let off = lost + panel.ratio * size;
+        held.collect(products, (scale, shift, off), place + start + r, hits);
     }
 }
 

@@ -5,10 +5,10 @@
 use std::arch::x86_64::{
     __m512, __m512i, _CMP_NLT_UQ, _MM_HINT_T0, _mm_prefetch, _mm512_cmp_ps_mask,
     _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
-    _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_storeu_ps,
+    _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 };
 
-use super::int8::{Block, GROUP, Hit, Int8Panel, Int8Rows, LINE, MAX_LANES, QUAD};
+use super::int8::{Block, GROUP, Hit, Int8Panel, LINE, MAX_LANES, QUAD};
 
 /// Bytes that are asked for ahead of the row at hand.
 const AHEAD: usize = 8 << 10;
@@ -22,43 +22,63 @@ fn lanes(values: &[f32; MAX_LANES], group: usize) -> __m512 {
     unsafe { _mm512_loadu_ps(group.as_ptr()) }
 }
 
-/// The upper bounds of 16 pairs of one row from their integer products.
-#[inline]
-#[target_feature(enable = "avx512f")]
-pub(super) fn upper(
-    products: __m512i,
-    panel: &Int8Panel,
-    rows: &Int8Rows,
-    row: usize,
-    group: usize,
-) -> __m512 {
-    let product = _mm512_mul_ps(_mm512_cvtepi32_ps(products), lanes(panel.scale, group));
-    let key =
-        _mm512_fmadd_ps(product, _mm512_set1_ps(rows.scale[row]), _mm512_set1_ps(rows.shift[row]));
-    let key = _mm512_fmadd_ps(lanes(panel.on_lost, group), _mm512_set1_ps(rows.lost[row]), key);
-    _mm512_fmadd_ps(lanes(panel.on_size, group), _mm512_set1_ps(rows.size[row]), key)
+/// What a kernel holds of its lanes while rows pass by.
+pub(super) struct Lanes<const V: usize> {
+    scale: [__m512; V],
+    share: [__m512; V],
+    floor: [__m512; V],
 }
 
-/// Appends the lanes of one row that reach their floors.
-#[inline]
-#[target_feature(enable = "avx512f")]
-pub(super) fn collect(
-    key: __m512,
-    panel: &Int8Panel,
-    row: usize,
-    group: usize,
-    hits: &mut Vec<Hit>,
-) {
-    let mut mask = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(key, lanes(panel.floor, group));
-    if mask != 0 {
-        let mut keys = [0.0; GROUP];
-        // SAFETY: `keys` is 16 writable floats; the store needs no alignment.
-        unsafe { _mm512_storeu_ps(keys.as_mut_ptr(), key) };
-        while mask != 0 {
-            let lane = mask.trailing_zeros() as usize;
-            mask &= mask - 1;
-            hits.push(Hit::new(row, group * GROUP + lane, keys[lane]));
+impl<const V: usize> Lanes<V> {
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn of(panel: &Int8Panel) -> Self {
+        let load = |values| std::array::from_fn(|group| lanes(values, group));
+        Self { scale: load(panel.scale), share: load(panel.share), floor: load(panel.floor) }
+    }
+
+    /// Appends the hits of one row from its products with all lanes; `off` is what each lane's share
+    /// of is the key's uncertainty.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn collect(
+        &self,
+        products: [__m512i; V],
+        (scale, shift, off): (f32, f32, f32),
+        row: usize,
+        hits: &mut Vec<Hit>,
+    ) {
+        let (scale, shift, off) =
+            (_mm512_set1_ps(scale), _mm512_set1_ps(shift), _mm512_set1_ps(off));
+        let mut keys = [_mm512_setzero_ps(); V];
+        let mut mask = 0_u64;
+        for v in 0..V {
+            let product = _mm512_mul_ps(_mm512_cvtepi32_ps(products[v]), self.scale[v]);
+            let key = _mm512_fmadd_ps(product, scale, shift);
+            keys[v] = _mm512_fmadd_ps(self.share[v], off, key);
+            let reached = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(keys[v], self.floor[v]);
+            mask |= u64::from(reached) << (v * GROUP);
         }
+        if mask != 0 {
+            append(&keys, mask, row, hits);
+        }
+    }
+}
+
+/// Appends the lanes whose bit is set. Apart, so that the loop without hits stays small.
+#[cold]
+#[inline(never)]
+#[target_feature(enable = "avx512f")]
+fn append<const V: usize>(keys: &[__m512; V], mut mask: u64, row: usize, hits: &mut Vec<Hit>) {
+    let mut stored = [[0.0; GROUP]; V];
+    for (stored, key) in stored.iter_mut().zip(keys) {
+        // SAFETY: `stored` is 16 writable floats; the store needs no alignment.
+        unsafe { _mm512_storeu_ps(stored.as_mut_ptr(), *key) };
+    }
+    while mask != 0 {
+        let lane = mask.trailing_zeros() as usize;
+        mask &= mask - 1;
+        hits.push(Hit::new(row, lane, stored[lane / GROUP][lane % GROUP]));
     }
 }
 
@@ -79,6 +99,7 @@ pub(super) unsafe fn scan<const R: usize, const V: usize>(
     let count = rows.scale.len();
     let quads = pitch / QUAD;
     let lines = panel.lines.as_ptr();
+    let held = Lanes::<V>::of(panel);
     for start in (0..count).step_by(R) {
         let here = R.min(count - start);
         // A last, partial tile repeats its last row; those places are not looked at.
@@ -110,10 +131,9 @@ pub(super) unsafe fn scan<const R: usize, const V: usize>(
             }
         }
         for r in 0..here {
-            for v in 0..V {
-                let key = upper(sums[r][v], panel, rows, at[r], v);
-                collect(key, panel, first + at[r], v, hits);
-            }
+            let off = rows.lost[at[r]] + panel.ratio * rows.size[at[r]];
+            let facts = (rows.scale[at[r]], rows.shift[at[r]], off);
+            held.collect(sums[r], facts, first + at[r], hits);
         }
     }
 }

@@ -66,8 +66,12 @@ pub(super) unsafe fn scan(panel: &Int8Panel, block: &Block, hits: &mut Vec<Hit>)
                     let product =
                         _mm256_mul_ps(_mm256_cvtepi32_ps(sums[r][v]), lanes(panel.scale, half));
                     let key = _mm256_fmadd_ps(product, set(rows.scale), set(rows.shift));
-                    let key = _mm256_fmadd_ps(lanes(panel.on_lost, half), set(rows.lost), key);
-                    let key = _mm256_fmadd_ps(lanes(panel.on_size, half), set(rows.size), key);
+                    let off = _mm256_fmadd_ps(
+                        _mm256_set1_ps(panel.ratio),
+                        set(rows.size),
+                        set(rows.lost),
+                    );
+                    let key = _mm256_fmadd_ps(lanes(panel.share, half), off, key);
                     let reached = _mm256_cmp_ps::<_CMP_NLT_UQ>(key, lanes(panel.floor, half));
                     let mut mask = _mm256_movemask_ps(reached);
                     if mask != 0 {

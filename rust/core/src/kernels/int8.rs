@@ -77,6 +77,10 @@ pub struct Coded {
 
 /// Codes a padded vector. Every instruction set compiles this very function, so that they all write
 /// the same plane.
+#[allow(
+    clippy::inline_always,
+    reason = "only inlined is it compiled for its caller's instructions"
+)]
 #[inline(always)]
 pub(super) fn encode(values: &[f32], codes: &mut [i8]) -> Coded {
     const LANES: usize = 16;
@@ -107,6 +111,7 @@ pub(super) fn encode(values: &[f32], codes: &mut [i8]) -> Coded {
 }
 
 /// `values * factor - centre`, padded with zeros.
+#[allow(clippy::inline_always, reason = "see `encode`")]
 #[inline(always)]
 pub(super) fn centre(values: &[f32], factor: f32, centre: &[f32], target: &mut [f32]) {
     let dim = values.len();
@@ -140,10 +145,10 @@ pub struct Int8Panel<'a> {
     pub lines: &'a [Line],
     /// What a code of 1 stands for, per lane.
     pub scale: &'a [f32; MAX_LANES],
-    /// Share of a row's `lost` that the key may be off by.
-    pub on_lost: &'a [f32; MAX_LANES],
-    /// Share of a row's `size` that the key may be off by.
-    pub on_size: &'a [f32; MAX_LANES],
+    /// The key may be off by this times the row's `lost + ratio * size`, per lane.
+    pub share: &'a [f32; MAX_LANES],
+    /// See `share`.
+    pub ratio: f32,
     /// A pair whose upper bound is not below its lane's floor is a hit; so is a NaN.
     pub floor: &'a [f32; MAX_LANES],
 }
@@ -199,7 +204,7 @@ impl Kernels {
     pub fn int8_lanes(self, queries: usize) -> usize {
         match (self.isa(), queries) {
             (_, 0..=16) | (Isa::Scalar | Isa::Avx2 | Isa::AvxVnni, _) => 16,
-            (Isa::Amx, _) | (_, 17..=32) => 32,
+            (_, 17..=32) => 32,
             _ => 64,
         }
     }
@@ -269,10 +274,16 @@ impl Kernels {
         assert!(groups > 0 && groups * (pitch / QUAD) == panel.lines.len(), "whole groups");
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         if self.isa() == Isa::Amx {
-            assert!(groups <= 2, "AMX has tiles for two groups");
             // SAFETY: a `Kernels` of this kind exists only where AMX and AVX-512 were seen; the
             // asserts above are what the kernel asks of the slices.
-            return unsafe { amx_int8::scan(panel, blocks, pitch, streaming, hits) };
+            return unsafe {
+                match groups {
+                    1 => amx_int8::scan::<1>(panel, blocks, pitch, streaming, hits),
+                    2 => amx_int8::scan::<2>(panel, blocks, pitch, streaming, hits),
+                    4 => amx_int8::scan::<4>(panel, blocks, pitch, streaming, hits),
+                    _ => unreachable!("no panel has {groups} groups"),
+                }
+            };
         }
         let mut first = 0;
         for rows in blocks {
@@ -331,8 +342,7 @@ fn scalar_scan(panel: &Int8Panel, block: &Block, flip: u8, hits: &mut Vec<Hit>) 
             for (i, &sum) in sums.iter().enumerate() {
                 let lane = group * GROUP + i;
                 let key = sum as f32 * panel.scale[lane] * rows.scale[r] + rows.shift[r];
-                let key = key + panel.on_lost[lane] * rows.lost[r];
-                let key = key + panel.on_size[lane] * rows.size[r];
+                let key = key + panel.share[lane] * (rows.lost[r] + panel.ratio * rows.size[r]);
                 if is_hit(key, panel.floor[lane]) {
                     hits.push(Hit::new(first + r, lane, key));
                 }

@@ -210,3 +210,119 @@ fn an_unknown_or_missing_isa_is_refused_by_name() {
     assert!(error.contains("avx9000") && error.contains("scalar"), "{error}");
     assert_eq!(Isa::parse(" Scalar ").unwrap(), Isa::Scalar);
 }
+
+/// Codes from -127 to 127 that look random.
+fn codes(n: usize, seed: u64) -> Vec<i8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 33) as i64
+    };
+    (0..n).map(|_| (next() % 255 - 127) as i8).collect()
+}
+
+#[test]
+fn scans_of_codes_report_exactly_the_hits_on_every_isa() {
+    use super::int8::{GROUP, Hit, Int8Panel, Int8Rows, Line, MAX_LANES, group_lines, panel_place};
+    // Few values per number, so that every step of a key is exact whatever its order.
+    for dim in [1, 4, 63, 64, 65, 384, 1024] {
+        let pitch = int8::stride(dim);
+        for counts in [vec![1], vec![5], vec![31, 1], vec![32, 33], vec![97], vec![64, 12, 7]] {
+            let total: usize = counts.iter().sum();
+            let mut rows = codes(total * pitch, dim as u64);
+            rows.chunks_mut(pitch).for_each(|row| row[dim..].fill(0));
+            // The extremes, where 16-bit sums would saturate.
+            rows[..dim].fill(127);
+            let sums: Vec<i32> =
+                rows.chunks(pitch).map(|row| row.iter().map(|&c| i32::from(c)).sum()).collect();
+            let fact = |of: fn(usize) -> f32| (0..total).map(of).collect::<Vec<f32>>();
+            let scale = fact(|r| [1.0, 0.5, 2.0][r % 3]);
+            let shift = fact(|r| (r % 7) as f32 * 4.0);
+            let (lost, size) = (fact(|r| (r % 5) as f32), fact(|r| (r % 4) as f32 * 2.0));
+            for waiting in [1, 16, 17, 32, 33, 64] {
+                let queries: Vec<Vec<i8>> =
+                    (0..MAX_LANES).map(|lane| codes(dim, 1_000 + lane as u64)).collect();
+                let lane_scale = std::array::from_fn(|lane| [0.25, 1.0][lane % 2]);
+                let share = std::array::from_fn(|lane| [8.0, 2.0, 0.0][lane % 3]);
+                let floor = std::array::from_fn(|lane| match lane % 4 {
+                    0 => f32::INFINITY,
+                    1 => 500.0,
+                    2 => -1e4,
+                    _ => f32::NAN,
+                });
+                for kernel in kernels() {
+                    let lanes = kernel.int8_lanes(waiting);
+                    let flip = kernel.int8_query_flip();
+                    let group = group_lines(dim);
+                    let mut lines = vec![Line([flip as i8; 64]); lanes / GROUP * group];
+                    for lane in 0..lanes {
+                        for (d, &code) in queries[lane].iter().enumerate() {
+                            let (line, place) = panel_place(d, lane);
+                            lines[lane / GROUP * group + line].0[place] = (code as u8 ^ flip) as i8;
+                        }
+                    }
+                    let panel = Int8Panel {
+                        lines: &lines,
+                        scale: &lane_scale,
+                        share: &share,
+                        ratio: 0.5,
+                        floor: &floor,
+                    };
+                    let mut first = 0;
+                    let mut blocks = Vec::new();
+                    for &count in &counts {
+                        let place = first..first + count;
+                        blocks.push(Int8Rows {
+                            codes: &rows[first * pitch..(first + count) * pitch],
+                            scale: &scale[place.clone()],
+                            shift: &shift[place.clone()],
+                            lost: &lost[place.clone()],
+                            size: &size[place.clone()],
+                            sums: &sums[place],
+                        });
+                        first += count;
+                    }
+                    let mut found = Vec::new();
+                    kernel.scan_int8(&panel, &blocks, pitch, true, &mut found);
+                    found.sort_by_key(|hit: &Hit| (hit.row(), hit.lane()));
+                    let mut expected = Vec::new();
+                    for row in 0..total {
+                        for lane in 0..lanes {
+                            let product: i32 = rows[row * pitch..]
+                                .iter()
+                                .zip(&queries[lane])
+                                .map(|(&a, &b)| i32::from(a) * i32::from(b))
+                                .sum();
+                            let key = product as f32 * lane_scale[lane] * scale[row]
+                                + shift[row]
+                                + share[lane] * (lost[row] + 0.5 * size[row]);
+                            if scalar::is_hit(key, floor[lane]) {
+                                expected.push(Hit::new(row, lane, key));
+                            }
+                        }
+                    }
+                    let what = format!("{} dim {dim} {counts:?} x {lanes}", kernel.isa().name());
+                    assert_eq!(found, expected, "{what}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_isa_writes_the_same_codes() {
+    for dim in [64, 128, 384, 1088] {
+        for seed in 0..4 {
+            let x = values(dim, 50 + seed);
+            let mut expected = vec![0; dim];
+            let coded = Kernels::with_isa(Isa::Scalar).unwrap().encode_int8(&x, &mut expected);
+            for kernel in kernels() {
+                let mut found = vec![1; dim];
+                assert_eq!(kernel.encode_int8(&x, &mut found), coded, "{}", kernel.isa().name());
+                assert_eq!(found, expected);
+            }
+        }
+    }
+}

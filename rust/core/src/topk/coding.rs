@@ -26,7 +26,8 @@
 //! times both scales (`2 u`), plus the shift and the two terms of the bound (`3 u` of the sum so far),
 //! altogether at most `8 u (|Q| |X| + |shift|)` and `8 u` of the bound. The first is added to the
 //! query's share of `size` (as `16 u |Q|`), the second to the row's `slack`, the third is covered by
-//! widening both shares by `2^-10`.
+//! widening the share by `2^-10`. Kernels use `share * (lost + ratio * size)`, where `share` is `|q'|` and
+//! `ratio` the largest `|q' - Q| / |q'|` of the queries side by side: never less than the bound.
 //!
 //! The canonical score's own rounding is at most `2 (D + 8) 2^-53 |q| |x|`. It is not proportional to
 //! `|q'|`, which may be small: so the query's share of `lost` is at least `2^-10 |q|`, and `lost` holds
@@ -147,8 +148,10 @@ impl Coder<'_> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct QueryFacts {
     pub(super) scale: f32,
-    pub(super) on_lost: f32,
-    pub(super) on_size: f32,
+    /// The key may be off by this times the row's `lost`, and `ratio` times as much of its `size`.
+    pub(super) share: f32,
+    /// At most 1.
+    pub(super) ratio: f32,
     /// What the truth is more than the key.
     pub(super) constant: f64,
     /// By how much `constant` may be wrong.
@@ -175,8 +178,8 @@ impl QueryFacts {
             (0..values.len()).for_each(|d| put(d, 0));
             return Self {
                 scale: 0.0,
-                on_lost: f32::INFINITY,
-                on_size: f32::INFINITY,
+                share: f32::INFINITY,
+                ratio: 1.0,
                 constant: 0.0,
                 constant_error: f64::INFINITY,
             };
@@ -193,8 +196,8 @@ impl QueryFacts {
             squares += code * code;
         }
         let size = f64::from(scale) * squares.sqrt();
-        let on_lost = own.max(length / 1024.0) * WIDER;
-        let on_size = (rest.sqrt() + 16.0 * U32 * size) * WIDER + FLUSH;
+        let on_size = rest.sqrt() + 16.0 * U32 * size + FLUSH;
+        let share = own.max(length / 1024.0).max(on_size);
         let centre = transform.norm();
         let canonical = match metric {
             Metric::L2 => 4.0 * (dim + 4) as f64 * U64 * norm * norm,
@@ -202,8 +205,8 @@ impl QueryFacts {
         };
         Self {
             scale,
-            on_lost: (on_lost as f32).next_up(),
-            on_size: (on_size as f32).next_up(),
+            share: ((share * WIDER) as f32).next_up(),
+            ratio: ((on_size / share) as f32).next_up().min(1.0),
             constant,
             constant_error: canonical
                 + 4.0 * (dim + 8) as f64 * U64 * (length + centre) * (1.0 + centre),
@@ -211,8 +214,10 @@ impl QueryFacts {
     }
 
     /// Bound on how far an upper key lies above what it bounds, for a row.
-    pub(super) fn error(&self, row: &RowFacts) -> f64 {
-        f64::from(self.on_lost) * f64::from(row.lost)
-            + f64::from(self.on_size) * f64::from(row.size)
+    ///
+    /// `ratio` is the largest of those that met the row together.
+    pub(super) fn error(&self, row: &RowFacts, ratio: f32) -> f64 {
+        let off = f64::from(row.lost) + f64::from(ratio) * f64::from(row.size);
+        f64::from(self.share) * off * WIDER
     }
 }

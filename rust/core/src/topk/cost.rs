@@ -22,8 +22,7 @@ fn multiply(kernels: Kernels, kind: PassKind) -> f64 {
         (Isa::Amx, PassKind::Int8) => 0.000_5,
         (Isa::Amx, PassKind::Bf16) => 0.001,
         (Isa::Avx512Vnni | Isa::Avx512Bf16, PassKind::Int8) => 0.002_3,
-        (Isa::Avx512Bf16, PassKind::Bf16) => 0.005,
-        (Isa::AvxVnni, PassKind::Int8) => 0.005,
+        (Isa::Avx512Bf16, PassKind::Bf16) | (Isa::AvxVnni, PassKind::Int8) => 0.005,
         (Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Bf16 | Isa::Amx, PassKind::F32) => 0.009,
         (Isa::Avx2 | Isa::AvxVnni, PassKind::F32) => 0.018,
         (Isa::Scalar, PassKind::F32) => 0.15,
@@ -53,6 +52,15 @@ pub(super) struct Shape {
     pub(super) stored: bool,
 }
 
+/// Nanoseconds to read and code one value of a row.
+fn coding(kind: PassKind, shape: Shape) -> f64 {
+    match kind {
+        PassKind::Int8 if shape.stored => READ,
+        PassKind::Int8 | PassKind::Bf16 => READ * shape.value_bytes as f64 + 0.12,
+        PassKind::F32 => READ * shape.value_bytes as f64,
+    }
+}
+
 /// Nanoseconds per query.
 fn estimate(kernels: Kernels, kind: PassKind, shape: Shape) -> f64 {
     let values = shape.rows as f64 * shape.dim as f64;
@@ -61,15 +69,10 @@ fn estimate(kernels: Kernels, kind: PassKind, shape: Shape) -> f64 {
         PassKind::F32 if shape.queries < 4 => 1.0,
         _ => (shape.queries.div_ceil(16) * 16) as f64 / shape.queries as f64,
     };
-    let coding = match kind {
-        PassKind::Int8 if shape.stored => READ,
-        PassKind::Int8 | PassKind::Bf16 => READ * shape.value_bytes as f64 + 0.12,
-        PassKind::F32 => READ * shape.value_bytes as f64,
-    };
     let kept = shape.k as f64 * looseness(kind);
     let rank = expected_rank(shape.k, shape.rows, shape.rows) as f64 + 30.0;
     let hits = rank * looseness(kind);
-    values * (multiply(kernels, kind) * lanes + coding / shape.queries as f64)
+    values * (multiply(kernels, kind) * lanes + coding(kind, shape) / shape.queries as f64)
         + hits * HIT
         + kept * RESCORED
 }
@@ -81,10 +84,19 @@ pub(super) fn cheapest(kernels: Kernels, shape: Shape) -> PassKind {
     best.map_or(PassKind::F32, |(_, kind)| kind)
 }
 
-/// Share of pairs that may be hits before `next` is faster than `kind`.
-pub(super) fn worthwhile_hits(kernels: Kernels, kind: PassKind, next: PassKind, dim: usize) -> f64 {
-    let dearer = multiply(kernels, next) - multiply(kernels, kind);
-    dearer.max(0.0) * dim as f64 / (HIT + RESCORED)
+/// Share of pairs that may be hits before `next` is faster than `kind`; `perfect` is the share that
+/// a pass without errors would report.
+pub(super) fn bearable_hits(
+    kernels: Kernels,
+    kind: PassKind,
+    next: PassKind,
+    shape: Shape,
+    perfect: f64,
+) -> f64 {
+    let dearer = multiply(kernels, next) - multiply(kernels, kind)
+        + (coding(next, shape) - coding(kind, shape)) / shape.queries as f64;
+    // Twice what is usual, since a sample may be unlucky.
+    2.0 * looseness(kind) * perfect + dearer.max(0.0) * shape.dim as f64 / (HIT + RESCORED)
 }
 
 #[cfg(test)]

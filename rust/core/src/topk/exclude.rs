@@ -51,6 +51,7 @@ impl Exclude {
 pub(super) enum Excluded<'a> {
     /// The lists of the queries of these numbers.
     Listed(Option<&'a Exclude>, &'a [usize]),
+    #[allow(dead_code, reason = "for pairs")]
     /// For queries that are rows themselves: each one's own number and all below it.
     UpToOwn(&'a [usize]),
 }

@@ -87,10 +87,6 @@ impl<'a> Ladder<'a> {
         self.setting.kernels
     }
 
-    pub(super) fn dim(&self) -> usize {
-        self.setting.corpus.dim()
-    }
-
     /// The pass to run now.
     pub(super) fn kind(&self) -> PassKind {
         PassKind::ALL[self.kind.load(Ordering::Relaxed) as usize]

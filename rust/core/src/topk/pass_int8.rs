@@ -21,8 +21,9 @@ pub(super) struct Int8Pass<'a> {
     panels: Vec<Panel>,
     lines: Vec<Line>,
     scales: Vec<[f32; MAX_LANES]>,
-    on_lost: Vec<[f32; MAX_LANES]>,
-    on_size: Vec<[f32; MAX_LANES]>,
+    shares: Vec<[f32; MAX_LANES]>,
+    /// Per panel, see [`Int8Panel::ratio`].
+    ratios: Vec<f32>,
     queries: Vec<QueryFacts>,
 }
 
@@ -111,7 +112,7 @@ impl<'a> Int8Pass<'a> {
         let total = setting.query_norms.len();
         let flip = setting.kernels.int8_query_flip();
         let (mut panels, mut lines, mut queries) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut scales, mut on_lost, mut on_size) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut scales, mut shares, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         let mut values = vec![0.0; stride(dim)];
         let mut first = 0;
         while first < total {
@@ -120,7 +121,9 @@ impl<'a> Int8Pass<'a> {
             let offset = lines.len();
             // Lanes without a query are zero codes, in the form in which the kernel wants them.
             lines.resize(offset + lanes / GROUP * group, Line([flip as i8; int8::LINE]));
-            let mut facts = [[0.0; MAX_LANES]; 3];
+            let (mut scale, mut share) = ([0.0; MAX_LANES], [0.0; MAX_LANES]);
+            let mut ratio = 0.0_f32;
+            #[allow(clippy::needless_range_loop, reason = "one number for many arrays")]
             for lane in 0..len {
                 values.fill(0.0);
                 for (target, &value) in values.iter_mut().zip(setting.query(first + lane)) {
@@ -139,18 +142,24 @@ impl<'a> Int8Pass<'a> {
                         lines[start + line].0[place] = (code as u8 ^ flip) as i8;
                     },
                 );
-                facts[0][lane] = query.scale;
-                facts[1][lane] = query.on_lost;
-                facts[2][lane] = query.on_size;
+                scale[lane] = query.scale;
+                share[lane] = query.share;
+                ratio = ratio.max(query.ratio);
                 queries.push(query);
             }
-            scales.push(facts[0]);
-            on_lost.push(facts[1]);
-            on_size.push(facts[2]);
+            scales.push(scale);
+            shares.push(share);
+            ratios.push(ratio);
             panels.push(Panel { number: panels.len(), first, len, lanes, offset });
             first += len;
         }
-        Self { setting, plane, transform, panels, lines, scales, on_lost, on_size, queries }
+        Self { setting, plane, transform, panels, lines, scales, shares, ratios, queries }
+    }
+
+    /// Number of the panel that a query is in: all but the last one are full.
+    fn panel_of(&self, query: usize) -> usize {
+        let lanes = self.panels.first().map_or(1, |panel| panel.lanes);
+        (query / lanes).min(self.panels.len() - 1)
     }
 
     fn facts(&self, block: &Int8Block, i: usize) -> RowFacts {
@@ -222,9 +231,10 @@ impl Pass for Int8Pass<'_> {
     }
 
     fn interval(&self, query: usize, block: &Int8Block, i: usize, key: f32) -> (f32, f32) {
+        let ratio = self.ratios[self.panel_of(query)];
         let (query, row) = (&self.queries[query], self.facts(block, i));
         let upper = f64::from(key) + query.constant;
-        let below = 2.0 * query.error(&row) + f64::from(row.slack) + query.constant_error;
+        let below = 2.0 * query.error(&row, ratio) + f64::from(row.slack) + query.constant_error;
         outward(upper - below, upper + query.constant_error)
     }
 
@@ -240,8 +250,8 @@ impl Pass for Int8Pass<'_> {
         let coded = Int8Panel {
             lines: &self.lines[panel.offset..panel.offset + lines],
             scale: &self.scales[panel.number],
-            on_lost: &self.on_lost[panel.number],
-            on_size: &self.on_size[panel.number],
+            share: &self.shares[panel.number],
+            ratio: self.ratios[panel.number],
             floor: floors,
         };
         let pitch = stride(dim);

@@ -31,7 +31,8 @@ pub struct Plane<'a> {
 }
 
 impl<'a> Plane<'a> {
-    /// Views the arrays of a plane of `rows` rows; `facts` is [`FACTS`] arrays one after the other.
+    /// Views the arrays of a plane of `rows` rows; `facts` is [`FACTS`] arrays one after the
+    /// other, each with room for as many rows or more.
     ///
     /// # Errors
     /// [`Error::Layout`] if an array has not the length that the others imply.
@@ -43,14 +44,16 @@ impl<'a> Plane<'a> {
         transform: &'a Transform,
     ) -> Result<Self> {
         let pitch = stride(transform.centre().len());
-        for (argument, len, per_row) in
-            [("codes", codes.len(), pitch), ("facts", facts.len(), FACTS), ("sums", sums.len(), 1)]
-        {
+        for (argument, len, per_row) in [("codes", codes.len(), pitch), ("sums", sums.len(), 1)] {
             if rows.checked_mul(per_row) != Some(len) {
                 return Err(Error::Layout { argument, len, rows, dim: per_row });
             }
         }
-        let facts = std::array::from_fn(|i| &facts[i * rows..(i + 1) * rows]);
+        let apart = facts.len() / FACTS;
+        if apart < rows || apart * FACTS != facts.len() {
+            return Err(Error::Layout { argument: "facts", len: facts.len(), rows, dim: FACTS });
+        }
+        let facts = std::array::from_fn(|i| &facts[i * apart..i * apart + rows]);
         Ok(Self { codes, facts, sums, transform, pitch })
     }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::candidates::{Candidate, Candidates, SharedThreshold, Threshold};
-use super::cost;
+use super::cost::{self, Shape};
 use super::exclude::Excluded;
 use super::ladder::{Ladder, PassKind};
 use super::pass::{MAX_LANES, Pass};
@@ -36,8 +36,10 @@ const LONG_CHUNK: usize = 4096;
 /// a candidate, so a few rows set one and each next piece is twice as long.
 const FIRST_ROWS: usize = TILE;
 
-/// Rows after which the share of hits says something of the pass.
+/// Rows after which the share of hits says something of the pass, and the share of the corpus: before,
+/// thresholds are still low.
 const JUDGED_ROWS: usize = 2048;
+const JUDGED_SHARE: usize = 16;
 
 /// Everything the walk needs besides the passes.
 pub(super) struct Walk<'a> {
@@ -46,8 +48,8 @@ pub(super) struct Walk<'a> {
     /// Hits wanted per query.
     pub(super) k: usize,
     pub(super) how: Threshold,
-    /// What a row's truth must reach to count, per query.
-    pub(super) initial: &'a [f32],
+    /// What the choice of a pass depends on.
+    pub(super) shape: Shape,
     /// Bytes that are read of a row.
     pub(super) row_bytes: usize,
     /// Threads that will call [`Walk::run`].
@@ -163,7 +165,8 @@ impl Walk<'_> {
                 shared.hits.fetch_add(hits as u64, Ordering::Relaxed);
                 self.control.advance(now.len() as u64);
                 seen += now.len();
-                if seen > JUDGED_ROWS && self.explodes(ladder, kind, seen, now.len(), hits) {
+                let judged = JUDGED_ROWS.max(self.rows.len() / JUDGED_SHARE / self.threads);
+                if seen > judged && self.explodes(ladder, kind, seen, now.len(), hits) {
                     ladder.step_down(kind);
                 }
                 (left, piece) = (later, piece.saturating_mul(2));
@@ -181,13 +184,13 @@ impl Walk<'_> {
         hits: usize,
     ) -> bool {
         let Some(next) = ladder.below(kind) else { return false };
-        let queries = self.initial.len();
+        let Shape { queries, k, .. } = self.shape;
         // What a perfect pass would report at this point of the walk.
         let seen = (seen * self.threads).min(self.rows.len()) as f64;
-        let share = self.k as f64 / self.rows.len() as f64;
+        let share = k as f64 / self.rows.len() as f64;
         let perfect = share * (1.0 + 2.0 / (share * seen).sqrt()) + 2.0 / seen;
-        let excess = cost::worthwhile_hits(ladder.kernels(), kind, next, ladder.dim());
-        hits as f64 > (2.0 * perfect + excess) * (rows * queries) as f64
+        let bearable = cost::bearable_hits(ladder.kernels(), kind, next, self.shape, perfect);
+        hits as f64 > bearable * (rows * queries) as f64
     }
 
     /// Shows all panels these rows; returns how many hits there were.
@@ -244,7 +247,9 @@ impl Walk<'_> {
         if self.how != Threshold::Fixed && kept.is_crowded(self.k) {
             // A row without a score stays a candidate, and the answer reports it.
             if let Some((best, floor)) = self.rescorer.settle(query, kept.drain(), self.k) {
-                best.into_iter().for_each(|candidate| kept.push(candidate));
+                for candidate in best {
+                    kept.push(candidate);
+                }
                 threshold.raise(floor);
                 kept.drop_below(threshold.get());
             }

@@ -284,19 +284,15 @@ impl Search<'_> {
         let setting = self.setting(numbers, norms);
         let rescorer = Rescorer { setting };
         let dim = self.corpus.dim();
-        let kind = self.pass.unwrap_or_else(|| {
-            cheapest(
-                self.kernels,
-                Shape {
-                    queries: numbers.len(),
-                    rows: rows.len(),
-                    dim,
-                    k,
-                    value_bytes: self.corpus.value_bytes(),
-                    stored: self.plane.is_some(),
-                },
-            )
-        });
+        let shape = Shape {
+            queries: numbers.len(),
+            rows: rows.len(),
+            dim,
+            k,
+            value_bytes: self.corpus.value_bytes(),
+            stored: self.plane.is_some(),
+        };
+        let kind = self.pass.unwrap_or_else(|| cheapest(self.kernels, shape));
         let ladder = Ladder::new(setting, rows, self.plane, transform, kind, self.pass.is_none());
         let row_bytes = match (ladder.kind(), self.plane) {
             (PassKind::Int8, Some(_)) => stride(dim),
@@ -306,7 +302,7 @@ impl Search<'_> {
             rows,
             k,
             how,
-            initial,
+            shape,
             row_bytes,
             threads,
             excluded: Excluded::Listed(self.exclude, numbers),

@@ -48,7 +48,7 @@ fn bits(hits: &Hits) -> Vec<(u32, u64)> {
 }
 
 /// A plane of its own.
-struct Codes {
+struct OwnPlane {
     codes: Vec<i8>,
     facts: Vec<f32>,
     sums: Vec<i32>,
@@ -56,7 +56,7 @@ struct Codes {
     transform: Transform,
 }
 
-impl Codes {
+impl OwnPlane {
     fn of(kernels: Kernels, corpus: Corpus, metric: Metric, transform: Transform) -> Self {
         let n = corpus.len();
         let mut codes = vec![0; n * stride(corpus.dim())];
@@ -85,7 +85,7 @@ fn check(search: &Search) {
     let fitted = Transform::fitted(Kernels::best(), metric, corpus, corpus.len(), number);
     let turned = Transform::new(fitted.centre(), true);
     for transform in [fitted, turned] {
-        let codes = Codes::of(Kernels::best(), corpus, metric, transform);
+        let codes = OwnPlane::of(Kernels::best(), corpus, metric, transform);
         for kernels in Isa::available().filter_map(Kernels::with_isa) {
             let (plane, norms) = (Some(codes.view()), Some(&codes.norms[..]));
             let found = Search { kernels, plane, norms, pass: Some(PassKind::Int8), ..*search };

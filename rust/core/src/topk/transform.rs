@@ -140,7 +140,7 @@ impl Transform {
 pub(super) fn factor(metric: Metric, norm: f64) -> Option<f32> {
     const MOST: f64 = (1_u64 << 60) as f64 * (1_u64 << 40) as f64;
     match metric {
-        _ if !(norm < MOST) => None,
+        _ if norm >= MOST || norm.is_nan() => None,
         Metric::Cosine if norm == 0.0 => Some(1.0),
         Metric::Cosine if norm < 1.0 / MOST => None,
         Metric::Cosine => Some((1.0 / norm) as f32),
