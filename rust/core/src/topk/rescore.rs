@@ -1,16 +1,37 @@
 //! Canonical scores of the rows that a pass could not rule out.
+//!
+//! All queries' rows are scored together in memory order: a row that several queries ask for is read
+//! once, and its neighbours lie in the same pages.
+
+use rayon::ThreadPool;
+use rayon::prelude::*;
 
 use super::candidates::{Candidate, Candidates};
 use super::metric::{Metric, Normed, norm};
 use super::pass::Setting;
 use crate::error::{Error, Result};
 use crate::rank::{Ranked, keep_best};
+use crate::threads::Control;
 
 /// Rows that are asked for ahead: enough to keep the memory busy while one is scored.
 const AHEAD: usize = 4;
 
+/// Bytes of rows that are scored together, a share of a common second-level cache.
+const BUCKET_BYTES: usize = 256 << 10;
+
+/// Pairs under which handing work to threads costs more than it saves.
+const SERIAL_PAIRS: usize = 256;
+
 /// Unit roundoff of `f64`.
 const U64: f64 = 1.0 / (1_u64 << 53) as f64;
+
+/// A pair to score, and where the score goes.
+#[derive(Debug, Clone, Copy)]
+struct Job {
+    row: u32,
+    query: u32,
+    place: u32,
+}
 
 /// Scores rows of one batch of queries.
 pub(super) struct Rescorer<'a> {
@@ -43,31 +64,69 @@ impl Rescorer<'_> {
         metric.goodness(kernels, query, Normed { values, norm })
     }
 
-    /// Scores these rows, in memory order: rows that lie together are read together.
-    fn score(
-        &self,
-        query: usize,
-        candidates: &mut [Candidate],
-        hits: &mut Vec<Ranked>,
-    ) -> Result<()> {
+    /// Scores these pairs one after the other.
+    fn score(&self, jobs: &[Job], mut put: impl FnMut(f64)) {
         let Setting { kernels, corpus, .. } = self.setting;
-        candidates.sort_unstable_by_key(|candidate| candidate.row);
-        for candidate in candidates.iter().take(AHEAD) {
-            corpus.announce(kernels, candidate.row as usize);
+        for job in jobs.iter().take(AHEAD) {
+            corpus.announce(kernels, job.row as usize);
         }
         let mut scratch = Vec::new();
-        for (i, &Candidate { row, .. }) in candidates.iter().enumerate() {
-            if let Some(soon) = candidates.get(i + AHEAD) {
+        for (i, job) in jobs.iter().enumerate() {
+            if let Some(soon) = jobs.get(i + AHEAD) {
                 corpus.announce(kernels, soon.row as usize);
             }
-            let goodness = self.goodness(query, row, &mut scratch);
-            // Norms that are no longer the rows' own hide a NaN until here.
-            if goodness.is_nan() {
-                return Err(Error::NonFinite { argument: "corpus", row: row as usize });
-            }
-            hits.push(Ranked { goodness, row });
+            put(self.goodness(job.query as usize, job.row, &mut scratch));
         }
-        Ok(())
+    }
+
+    /// Scores all pairs, each into its place.
+    fn score_all(
+        &self,
+        jobs: Vec<Job>,
+        pool: Option<&ThreadPool>,
+        control: &Control,
+    ) -> Result<Vec<f64>> {
+        let corpus = self.setting.corpus;
+        let row_bytes = corpus.dim() * corpus.value_bytes();
+        let per_bucket = (BUCKET_BYTES / row_bytes.max(1)).max(1);
+        let (sorted, ends) = by_bucket(&jobs, per_bucket, corpus.len());
+        drop(jobs);
+        let mut scores = vec![0.0; sorted.len()];
+        let work = |(jobs, scores): (&[Job], &mut [f64])| {
+            if control.is_stopped() {
+                return Err(Error::Stopped);
+            }
+            let mut scores = scores.iter_mut();
+            self.score(jobs, |score| {
+                if let Some(place) = scores.next() {
+                    *place = score;
+                }
+            });
+            Ok(())
+        };
+        match pool {
+            Some(pool) if sorted.len() >= SERIAL_PAIRS => {
+                let mut pieces = Vec::new();
+                let (mut jobs, mut left, mut start) = (&sorted[..], &mut scores[..], 0);
+                for end in ends {
+                    let (piece, later) = jobs.split_at(end - start);
+                    let (target, rest) = left.split_at_mut(end - start);
+                    pieces.push((piece, target));
+                    (jobs, left, start) = (later, rest, end);
+                }
+                pool.install(|| pieces.into_par_iter().try_for_each(work))?;
+            }
+            _ => work((&sorted, &mut scores))?,
+        }
+        let mut placed = vec![0.0; scores.len()];
+        for (job, score) in sorted.iter().zip(scores) {
+            // Norms that are no longer the rows' own hide a NaN until here.
+            if score.is_nan() {
+                return Err(Error::NonFinite { argument: "corpus", row: job.row as usize });
+            }
+            placed[job.place as usize] = score;
+        }
+        Ok(placed)
     }
 
     /// A goodness in the units of the passes' keys, rounded down.
@@ -91,8 +150,16 @@ impl Rescorer<'_> {
         mut crowd: Vec<Candidate>,
         k: usize,
     ) -> Option<(Vec<Candidate>, f32)> {
+        crowd.sort_unstable_by_key(|candidate| candidate.row);
+        let jobs = jobs_of(query, &crowd, 0);
         let mut hits = Vec::with_capacity(crowd.len());
-        self.score(query, &mut crowd, &mut hits).ok()?;
+        let mut rows = crowd.iter().map(|candidate| candidate.row);
+        self.score(&jobs, |goodness| {
+            hits.extend(rows.next().map(|row| Ranked { goodness, row }));
+        });
+        if hits.iter().any(|hit| hit.goodness.is_nan()) {
+            return None;
+        }
         keep_best(&mut hits, k);
         let floor = match hits.get(k - 1) {
             Some(last) => self.floor(query, last.goodness),
@@ -104,41 +171,133 @@ impl Rescorer<'_> {
         Some((crowd, floor))
     }
 
-    /// The final answer from a query's candidates, all of which passed `threshold`.
+    /// The final answers from all queries' candidates, each list with the threshold that it passed.
     ///
-    /// `initial` is the part of the threshold that was proven from the start; `least` is what a
-    /// hit's goodness must reach.
+    /// `proven` is the part of a query's threshold that no row of its answer can stay below; `least`
+    /// is what a hit's goodness must reach.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] if a row turns out to hold NaN.
-    pub(super) fn answer(
+    /// [`Error::NonFinite`] if a row turns out to hold NaN; [`Error::Stopped`] if asked to stop.
+    pub(super) fn answers(
         &self,
-        query: usize,
-        kept: Candidates,
+        kept: Vec<(Candidates, f32)>,
         k: usize,
-        (threshold, initial): (f32, f32),
-        least: f64,
-    ) -> Result<Answer> {
-        let mut candidates = kept.best_first(k);
-        let likely = k.min(candidates.len());
-        let (best, others) = candidates.split_at_mut(likely);
-        let mut hits = Vec::with_capacity(best.len() * 2);
-        self.score(query, best, &mut hits)?;
-        let mut floor = f32::NEG_INFINITY;
-        if likely == k {
-            let worst = hits.iter().map(|hit| hit.goodness).fold(f64::INFINITY, f64::min);
-            floor = self.floor(query, worst);
+        proven: impl Fn(usize, f32) -> f32 + Sync,
+        least: impl Fn(usize) -> f64 + Sync,
+        pool: Option<&ThreadPool>,
+        control: &Control,
+    ) -> Result<Vec<Answer>> {
+        let thresholds: Vec<f32> = kept.iter().map(|(_, threshold)| *threshold).collect();
+        let lists: Vec<Vec<Candidate>> =
+            kept.into_iter().map(|(list, _)| list.best_first(k)).collect();
+        // First those that are likely to be the answer: their scores rule most others out.
+        let likely: Vec<&[Candidate]> =
+            lists.iter().map(|list| &list[..k.min(list.len())]).collect();
+        let mut hits = self.ranked(&likely, pool, control)?;
+        let floors: Vec<f32> = hits
+            .iter()
+            .enumerate()
+            .map(|(query, hits)| match hits.iter().map(|hit| hit.goodness).reduce(f64::min) {
+                Some(worst) if hits.len() == k => self.floor(query, worst),
+                _ => f32::NEG_INFINITY,
+            })
+            .collect();
+        let others: Vec<Vec<Candidate>> = lists
+            .iter()
+            .zip(&floors)
+            .map(|(list, &floor)| {
+                let others = &list[k.min(list.len())..];
+                others.iter().copied().filter(|candidate| candidate.upper >= floor).collect()
+            })
+            .collect();
+        let others: Vec<&[Candidate]> = others.iter().map(Vec::as_slice).collect();
+        for (hits, others) in hits.iter_mut().zip(self.ranked(&others, pool, control)?) {
+            hits.extend(others);
         }
-        let mut others: Vec<_> =
-            others.iter().copied().filter(|candidate| candidate.upper >= floor).collect();
-        self.score(query, &mut others, &mut hits)?;
-        let scored = hits.len();
-        keep_best(&mut hits, k);
-        if let Some(last) = hits.get(k - 1) {
-            floor = self.floor(query, last.goodness);
+        let finish = |(query, mut hits): (usize, Vec<Ranked>)| {
+            let scored = hits.len();
+            keep_best(&mut hits, k);
+            let floor = match hits.get(k - 1) {
+                Some(last) => self.floor(query, last.goodness),
+                None => f32::NEG_INFINITY,
+            };
+            let threshold = thresholds[query];
+            let complete = threshold <= proven(query, threshold) || floor >= threshold;
+            let least = least(query);
+            hits.retain(|hit| hit.goodness >= least);
+            Answer { hits, complete, floor, scored }
+        };
+        Ok(match pool {
+            Some(pool) => pool.install(|| hits.into_par_iter().enumerate().map(finish).collect()),
+            None => hits.into_iter().enumerate().map(finish).collect(),
+        })
+    }
+
+    /// The canonical scores of each query's candidates, in their order.
+    fn ranked(
+        &self,
+        lists: &[&[Candidate]],
+        pool: Option<&ThreadPool>,
+        control: &Control,
+    ) -> Result<Vec<Vec<Ranked>>> {
+        let mut jobs = Vec::with_capacity(lists.iter().map(|list| list.len()).sum());
+        for (query, list) in lists.iter().enumerate() {
+            let first = jobs.len();
+            jobs.extend(jobs_of(query, list, first));
         }
-        let complete = threshold <= initial || floor >= threshold;
-        hits.retain(|hit| hit.goodness >= least);
-        Ok(Answer { hits, complete, floor, scored })
+        let mut scores = self.score_all(jobs, pool, control)?.into_iter();
+        let ranked = |list: &&[Candidate]| {
+            let scored = list.iter().zip(scores.by_ref());
+            scored.map(|(candidate, goodness)| Ranked { goodness, row: candidate.row }).collect()
+        };
+        Ok(lists.iter().map(ranked).collect())
+    }
+}
+
+/// The pairs of a query and its candidates, with places that count on from `first`.
+fn jobs_of(query: usize, list: &[Candidate], first: usize) -> Vec<Job> {
+    let job = |(i, candidate): (usize, &Candidate)| Job {
+        row: candidate.row,
+        query: query as u32,
+        place: (first + i) as u32,
+    };
+    list.iter().enumerate().map(job).collect()
+}
+
+/// Sorts jobs by the stretch of `per_bucket` rows that theirs lies in; returns them with the end of
+/// each stretch.
+fn by_bucket(jobs: &[Job], per_bucket: usize, rows: usize) -> (Vec<Job>, Vec<usize>) {
+    let bucket = |job: &Job| job.row as usize / per_bucket;
+    let mut ends = vec![0; rows.div_ceil(per_bucket)];
+    for job in jobs {
+        ends[bucket(job)] += 1;
+    }
+    let mut total = 0;
+    for end in &mut ends {
+        let count = *end;
+        *end = total;
+        total += count;
+    }
+    let mut sorted = vec![Job { row: 0, query: 0, place: 0 }; jobs.len()];
+    for job in jobs {
+        let end = &mut ends[bucket(job)];
+        sorted[*end] = *job;
+        *end += 1;
+    }
+    (sorted, ends)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_are_sorted_by_stretch_and_keep_their_order_within() {
+        let job = |row, place| Job { row, query: 0, place };
+        let jobs = [job(9, 0), job(2, 1), job(5, 2), job(1, 3), job(4, 4)];
+        let (sorted, ends) = by_bucket(&jobs, 4, 10);
+        let places: Vec<u32> = sorted.iter().map(|job| job.place).collect();
+        // Rows 0 to 3, 4 to 7, 8 and 9.
+        assert_eq!((places, ends), (vec![1, 3, 2, 4, 0], vec![2, 4, 5]));
     }
 }

@@ -3,9 +3,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
-use rayon::prelude::*;
-
-use super::candidates::{Candidates, Threshold, usual_capacity};
+use super::candidates::{Threshold, usual_capacity};
 use super::cost::{Shape, cheapest};
 use super::exclude::{Exclude, Excluded};
 use super::ladder::{Ladder, PassKind};
@@ -310,28 +308,24 @@ impl Search<'_> {
             control,
         };
         let shared = Shared::new(initial);
-        let answer = |(query, (kept, threshold)): (usize, (Candidates, f32))| {
-            if control.is_stopped() {
-                return Err(Error::Stopped);
+        let proven = |query: usize, threshold: f32| match how {
+            Threshold::Expected => initial[query],
+            Threshold::Proven | Threshold::Fixed => threshold,
+        };
+        let least = |query: usize| {
+            let all = self.at_least;
+            all.map_or(f64::NEG_INFINITY, |all| self.metric.signed(all[numbers[query]]))
+        };
+        let pool = if threads == 1 { None } else { Some(pool(threads)?) };
+        match &pool {
+            Some(pool) => {
+                pool.broadcast(|_| walk.run(&ladder, &shared));
             }
-            let least = self
-                .at_least
-                .map_or(f64::NEG_INFINITY, |all| self.metric.signed(all[numbers[query]]));
-            let proven = if how == Threshold::Expected { initial[query] } else { threshold };
-            rescorer.answer(query, kept, k, (threshold, proven), least)
-        };
-        let answers: Result<Answers> = if threads == 1 {
-            walk.run(&ladder, &shared);
-            stats.hits += shared.hits.load(Ordering::Relaxed);
-            self.named(shared.finish())?.into_iter().enumerate().map(answer).collect()
-        } else {
-            let pool = pool(threads)?;
-            pool.broadcast(|_| walk.run(&ladder, &shared));
-            stats.hits += shared.hits.load(Ordering::Relaxed);
-            let kept = self.named(shared.finish())?;
-            pool.install(|| kept.into_par_iter().enumerate().map(answer).collect())
-        };
-        let answers = answers?;
+            None => walk.run(&ladder, &shared),
+        }
+        stats.hits += shared.hits.load(Ordering::Relaxed);
+        let kept = self.named(shared.finish())?;
+        let answers = rescorer.answers(kept, k, proven, least, pool.as_deref(), control)?;
         stats.scored += answers.iter().map(|answer| answer.scored as u64).sum::<u64>();
         for (total, rows) in stats.rows.iter_mut().zip(ladder.counts()) {
             *total += rows;
