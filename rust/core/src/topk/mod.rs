@@ -33,4 +33,6 @@ pub use search::{Hits, Search, Stats};
 pub use transform::Transform;
 
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod tests;
