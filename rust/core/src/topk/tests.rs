@@ -317,3 +317,49 @@ fn a_floor_leaves_out_what_is_below_it_and_keeps_what_reaches_it() {
     let request = Search { at_least: Some(&[f64::NAN]), ..search(query, rows, 3, Metric::Dot) };
     assert!(matches!(request.run(&Control::default()), Err(Error::NonFinite { .. })));
 }
+
+#[test]
+fn a_sample_that_misleads_costs_a_second_walk_and_no_row() {
+    // The rows that are met first are the best of all: judged by them, the answer should reach
+    // higher than it does.
+    let (dim, n, k) = (16, 8_192, 200);
+    let mut corpus = noise(n * dim, 30);
+    for row in corpus.chunks_mut(dim).take(150) {
+        row[0] += 40.0;
+    }
+    let mut queries = noise(20 * dim, 31);
+    queries.chunks_mut(dim).for_each(|query| query[0] = 30.0);
+    let request = search(
+        Rows::new("queries", &queries, 20, dim).unwrap(),
+        Rows::new("corpus", &corpus, n, dim).unwrap(),
+        k,
+        Metric::Dot,
+    );
+    check(&request);
+    assert!(request.run_on(1, &Control::default()).unwrap().stats.repeated > 0);
+}
+
+#[test]
+fn outliers_make_a_more_precise_pass_take_over_on_the_way() {
+    // One giant coordinate a row, each in a place of its own: codes say next to nothing.
+    let (dim, n) = (256, 20_000);
+    let mut corpus = noise(n * dim, 32);
+    for (i, row) in corpus.chunks_mut(dim).enumerate() {
+        row[i * 7 % dim] = 3_000.0;
+    }
+    let mut queries = noise(64 * dim, 33);
+    for query in queries.chunks_mut(dim) {
+        query[5] = 0.0;
+    }
+    let request = search(
+        Rows::new("queries", &queries, 64, dim).unwrap(),
+        Rows::new("corpus", &corpus, n, dim).unwrap(),
+        10,
+        Metric::Cosine,
+    );
+    let expected = definition(&request);
+    for kernels in Isa::available().filter_map(Kernels::with_isa) {
+        let found = Search { kernels, ..request }.run_on(2, &Control::default()).unwrap();
+        assert_eq!(found.rows, expected.rows, "{}", kernels.isa().name());
+    }
+}
