@@ -23,13 +23,14 @@ if TYPE_CHECKING:
         decide,
         evaluate_run,
     )
-    from embedsmith.search import Index, TopK, topk
+    from embedsmith.search import Index, IndexRecall, TopK, recall_of, topk
 
 _HOMES: dict[str, str] = {
     "Corpus": "embedsmith.datasets",
     "Dataset": "embedsmith.datasets",
     "EvaluationResult": "embedsmith.evaluation",
     "Index": "embedsmith.search",
+    "IndexRecall": "embedsmith.search",
     "MetricTable": "embedsmith.metrics",
     "Qrels": "embedsmith.datasets",
     "Queries": "embedsmith.datasets",
@@ -43,6 +44,7 @@ _HOMES: dict[str, str] = {
     "evaluate_run": "embedsmith.metrics",
     "load_dataset": "embedsmith.datasets",
     "load_encoder": "embedsmith.backends",
+    "recall_of": "embedsmith.search",
     "topk": "embedsmith.search",
 }
 
@@ -51,6 +53,7 @@ __all__ = [
     "Dataset",
     "EvaluationResult",
     "Index",
+    "IndexRecall",
     "MetricTable",
     "Qrels",
     "Queries",
@@ -66,6 +69,7 @@ __all__ = [
     "exceptions",
     "load_dataset",
     "load_encoder",
+    "recall_of",
     "topk",
 ]
 
