@@ -9,6 +9,7 @@ import sys
 HEAVY = (
     "bm25s",
     "matplotlib",
+    "mteb",
     "pandas",
     "polars",
     "psutil",

@@ -24,6 +24,9 @@ PUBLIC = (
     "embedsmith.datasets",
     "embedsmith.evaluation",
     "embedsmith.exceptions",
+    "embedsmith.integrations.mteb",
+    "embedsmith.integrations.sentence_transformers",
+    "embedsmith.integrations.sklearn",
     "embedsmith.metrics",
     "embedsmith.search",
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from embedsmith._core import __version__
 
 if TYPE_CHECKING:
-    from embedsmith import exceptions
+    from embedsmith import exceptions, integrations
     from embedsmith.backends import load_encoder
     from embedsmith.datasets import Corpus, Dataset, Qrels, Queries, Run, load_dataset
     from embedsmith.evaluation import EvaluationResult, evaluate
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         evaluate_run,
     )
     from embedsmith.search import Index, IndexRecall, TopK, recall_of, topk
+
+_MODULES = ("exceptions", "integrations")
 
 _HOMES: dict[str, str] = {
     "Corpus": "embedsmith.datasets",
@@ -67,6 +69,7 @@ __all__ = [
     "evaluate",
     "evaluate_run",
     "exceptions",
+    "integrations",
     "load_dataset",
     "load_encoder",
     "recall_of",
@@ -75,8 +78,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "exceptions":
-        return importlib.import_module("embedsmith.exceptions")
+    if name in _MODULES:
+        return importlib.import_module(f"embedsmith.{name}")
     home = _HOMES.get(name)
     if home is None:
         msg = f"module 'embedsmith' has no attribute {name!r}"

@@ -1,0 +1,231 @@
+"""``semantic_search`` with the arguments and the output of sentence-transformers.
+
+Change one import::
+
+    from sentence_transformers.util import semantic_search               # before
+    from embedsmith.integrations.sentence_transformers import semantic_search
+
+sentence-transformers itself is not imported, and need not be installed.
+
+Examples
+--------
+>>> from embedsmith.integrations.sentence_transformers import semantic_search
+>>> corpus = [[1.0, 0.0], [0.0, 1.0], [3.0, 4.0]]
+>>> semantic_search([[2.0, 0.0]], corpus, top_k=2)
+[[{'corpus_id': 0, 'score': 1.0}, {'corpus_id': 2, 'score': 0.6000000238418579}]]
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+
+import numpy as np
+
+from embedsmith._deps import require
+from embedsmith._validate import as_count
+from embedsmith.exceptions import MeasureError, ShapeError
+from embedsmith.integrations._similarities import SIMILARITIES, as_similarities
+from embedsmith.search import TopK, topk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from embedsmith._typing import Metric
+
+__all__ = ["semantic_search"]
+
+Hits: TypeAlias = list[list[dict[str, int | float]]]
+
+_FUNCTIONS: dict[str, Metric] = {
+    "cos_sim": "cosine",
+    "pytorch_cos_sim": "cosine",
+    "dot_score": "dot",
+    "euclidean_sim": "l2",
+}
+
+
+@overload
+def semantic_search(
+    query_embeddings: Any,
+    corpus_embeddings: Any,
+    query_chunk_size: int = ...,
+    corpus_chunk_size: int = ...,
+    top_k: int = ...,
+    score_function: str | Enum | Callable[..., Any] = ...,
+    *,
+    as_arrays: Literal[False] = ...,
+    threads: int | None = ...,
+) -> Hits: ...
+@overload
+def semantic_search(
+    query_embeddings: Any,
+    corpus_embeddings: Any,
+    query_chunk_size: int = ...,
+    corpus_chunk_size: int = ...,
+    top_k: int = ...,
+    score_function: str | Enum | Callable[..., Any] = ...,
+    *,
+    as_arrays: Literal[True],
+    threads: int | None = ...,
+) -> TopK: ...
+def semantic_search(  # noqa: PLR0917  # their arguments, in their order
+    query_embeddings: Any,
+    corpus_embeddings: Any,
+    query_chunk_size: int = 100,
+    corpus_chunk_size: int = 500_000,
+    top_k: int = 10,
+    score_function: str | Enum | Callable[..., Any] = "cosine",
+    *,
+    as_arrays: bool = False,
+    threads: int | None = None,
+) -> Hits | TopK:
+    """Return the best ``top_k`` corpus rows for each query, as sentence-transformers does.
+
+    The search is exact, and its answer is the same for any chunk size, thread and machine.
+
+    Parameters
+    ----------
+    query_embeddings : array_like or tensor of shape (n_queries, dim), or a list of vectors
+        A single vector is one query. Rounded to float32 where it holds more; moved to the device
+        of ``corpus_embeddings``.
+    corpus_embeddings : array_like or tensor of shape (n_docs, dim), or a list of vectors
+        Likewise. A matrix or a tensor is borrowed as in :func:`embedsmith.topk`, a list is copied.
+    query_chunk_size, corpus_chunk_size : int, default 100 and 500_000
+        Taken so that calls need no change. They bound the memory of sentence-transformers, which
+        holds a chunk's scores; no such matrix exists here, and the answer does not depend on them.
+    top_k : int, default 10
+        Rows wanted per query; all rows, if there are fewer.
+    score_function : callable or str, default "cosine"
+        ``util.cos_sim``, ``util.dot_score`` or ``util.euclidean_sim`` of sentence-transformers, a
+        model's ``similarity``, or their names "cosine", "dot" and "euclidean".
+    as_arrays : bool, default False
+        Return arrays, without a dict per hit: its time and memory grow with the hits.
+    threads : int, optional
+        Defaults as in :func:`embedsmith.topk`.
+
+    Returns
+    -------
+    list of list of dict, or TopK
+        Per query the dicts ``{"corpus_id": int, "score": float}``, best first. With ``as_arrays``
+        the same numbers as ``rows`` and ``scores``, of shape (n_queries, min(top_k, n_docs)).
+        Scores are float32 and descend: ``"euclidean"`` is the negative distance.
+
+    Raises
+    ------
+    MeasureError
+        If ``score_function`` is any other: it would have to be called on all pairs.
+    ShapeError
+        If the widths differ, an argument is no matrix of numbers, a tensor is sparse, or a count
+        is less than 1.
+    NonFiniteError
+        If an embedding holds NaN or infinity.
+    DeviceError
+        As in :func:`embedsmith.topk`.
+
+    Notes
+    -----
+    What differs from sentence-transformers: equal scores are ordered by row; scores are rounded
+    once, from float64; an embedding with NaN is an error, and so are sparse tensors and
+    ``top_k=0``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from embedsmith.integrations.sentence_transformers import semantic_search
+    >>> corpus = np.array([[1.0, 0.0], [0.0, 1.0], [3.0, 4.0]], dtype=np.float32)
+    >>> hits = semantic_search(corpus[2], corpus, top_k=2, score_function="dot", as_arrays=True)
+    >>> hits.rows, hits.scores
+    (array([[2, 1]]), array([[25.,  4.]], dtype=float32))
+    """
+    as_count("query_chunk_size", query_chunk_size)
+    as_count("corpus_chunk_size", corpus_chunk_size)
+    top_k = as_count("top_k", top_k, most=None)
+    metric = _metric(score_function)
+    corpus = _matrix("corpus_embeddings", corpus_embeddings)
+    queries = _beside(corpus, _matrix("query_embeddings", query_embeddings))
+    if not len(queries) or not len(corpus):
+        shape = (len(queries), 0)
+        hits = TopK(np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.int64))
+    else:
+        hits = as_similarities(
+            topk(queries, corpus, k=top_k, metric=metric, threads=threads), metric
+        )
+    if as_arrays:
+        return hits
+    return [
+        [{"corpus_id": row, "score": score} for row, score in zip(rows, scores, strict=True)]
+        for rows, scores in zip(hits.rows.tolist(), hits.scores.tolist(), strict=True)
+    ]
+
+
+def _metric(score_function: str | Enum | Callable[..., Any]) -> Metric:
+    """Return the metric that a score function computes, known by its identity or its name."""
+    name = score_function.value if isinstance(score_function, Enum) else score_function
+    if not isinstance(name, str):
+        # Whoever holds one of their functions has imported the library.
+        util = sys.modules.get("sentence_transformers.util")
+        for function, metric in _FUNCTIONS.items():
+            if util is not None and name is getattr(util, function, None):
+                return metric
+        name = _name_of_model_similarity(name)
+    if name in SIMILARITIES:
+        return SIMILARITIES[name]
+    msg = (
+        f"score_function={score_function!r} is none that this search computes. Pass "
+        "sentence_transformers.util's cos_sim, dot_score or euclidean_sim, or one of "
+        f"{', '.join(map(repr, SIMILARITIES))}; for another function call "
+        "sentence_transformers.util.semantic_search."
+    )
+    raise MeasureError(msg)
+
+
+def _name_of_model_similarity(function: Any) -> str | None:
+    """Return what ``model.similarity`` computes; None if this is another function."""
+    library = sys.modules.get("sentence_transformers")
+    own = getattr(getattr(library, "SentenceTransformer", None), "similarity", None)
+    if own is None or getattr(function, "__func__", None) is not own:
+        return None
+    return str(function.__self__.similarity_fn_name)
+
+
+def _matrix(argument: str, value: Any) -> Any:
+    """Return embeddings as a matrix or tensor of one row per text; a vector is one row."""
+    if isinstance(value, (list, tuple)):
+        value = _stacked(argument, value)
+    if _is_tensor(value) and "strided" not in str(value.layout):
+        msg = f"{argument} is a sparse tensor; pass {argument}.to_dense() if it fits into memory."
+        raise ShapeError(msg)
+    if not _is_tensor(value):
+        value = np.asarray(value)
+    if value.ndim == 1:
+        # A vector is one row, and an empty list is none.
+        return value[None] if len(value) else value.reshape(0, 0)
+    return value
+
+
+def _stacked(argument: str, vectors: list[Any] | tuple[Any, ...]) -> Any:
+    try:
+        if vectors and all(_is_tensor(each) for each in vectors):
+            torch = require("torch", extra="st", feature="A list of tensors")
+            return torch.stack(list(vectors))
+        return np.asarray(vectors)
+    except (ValueError, RuntimeError) as error:
+        msg = f"{argument} is no list of equally long vectors on one device ({error}); pass one."
+        raise ShapeError(msg) from error
+
+
+def _beside(corpus: Any, queries: Any) -> Any:
+    """Return the queries on the device of the corpus."""
+    device = corpus.device if _is_tensor(corpus) else "cpu"
+    if _is_tensor(queries):
+        return queries.to(device)
+    if str(device) == "cpu":
+        return queries
+    torch = require("torch", extra="st", feature="A search on another device")
+    return torch.tensor(queries, device=device)
+
+
+def _is_tensor(value: Any) -> bool:
+    return hasattr(value, "detach") and hasattr(value, "device")
