@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 from threadpoolctl import threadpool_info, threadpool_limits
+
+from embedsmith import _core
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +27,7 @@ LIBRARIES = (
     "bm25s",
     "embedsmith",
     "faiss-cpu",
+    "ml_dtypes",
     "numpy",
     "pytrec-eval-terrier",
     "ranx",
@@ -37,6 +41,8 @@ ISA_FLAGS = re.compile(r"sse4_2|avx\w*|fma|f16c|amx\w*|asimd\w*|sve\w*|i8mm|bf16
 PROBE_ROUNDS = 5
 SGEMM_SIDE = 2048
 COPY_BYTES = 256 * 2**20
+READ_BYTES = 2**30
+HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 def describe() -> dict[str, Any]:
@@ -51,6 +57,8 @@ def describe() -> dict[str, Any]:
         "memory_bytes": psutil.virtual_memory().total,
         "os": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
+        "huge_pages": _huge_pages(),
+        "embedsmith_isas": _core.available_isas(),
         "rustc": _output("rustc", "--version"),
         "libraries": _versions(),
         "blas": sorted(
@@ -69,24 +77,46 @@ def describe() -> dict[str, Any]:
 def probe() -> dict[str, float]:
     """Return what the processor reaches at this moment; virtual cores float, so ask twice.
 
-    Peak float32 rate of numpy's matrix product and the rate of a large copy (bytes read plus bytes
-    written), best of a few rounds, with one thread and with all of them.
+    Peak float32 rate of numpy's matrix product, the rate of reading more than any cache holds (by
+    numpy's sum), and the rate of a large copy (bytes read plus bytes written), best of a few
+    rounds, with one thread and with all of them. Then the rates that the extension tells of its
+    own kernels' instructions, if this build has ``peak_rates``: a name and 10^9 operations per
+    second each.
     """
     rng = np.random.default_rng(0)
     a = rng.random((SGEMM_SIDE, SGEMM_SIDE), dtype=np.float32)
     product = np.empty_like(a)
-    source = np.ones(COPY_BYTES // 8)
-    target = np.empty_like(source)
     with threadpool_limits(1, user_api="blas"):
         one = _best_s(lambda: np.matmul(a, a, out=product))
     every = _best_s(lambda: np.matmul(a, a, out=product))
-    copy = _best_s(lambda: np.copyto(target, source))
+    read_one, read_every = _read_s(1), _read_s(_usable_cores())
     flop = 2 * SGEMM_SIDE**3
     return {
         "numpy_sgemm_one_thread_gflops": round(flop / one / 1e9, 1),
         "numpy_sgemm_all_threads_gflops": round(flop / every / 1e9, 1),
-        "copy_one_thread_gb_per_s": round(2 * COPY_BYTES / copy / 1e9, 1),
+        "read_one_thread_gb_per_s": round(READ_BYTES / read_one / 1e9, 1),
+        "read_all_threads_gb_per_s": round(READ_BYTES / read_every / 1e9, 1),
+        "copy_one_thread_gb_per_s": round(2 * COPY_BYTES / _copy_s() / 1e9, 1),
+        **_core_rates(),
     }
+
+
+def _copy_s() -> float:
+    source = np.ones(COPY_BYTES // 8)
+    target = np.empty_like(source)
+    return _best_s(lambda: np.copyto(target, source))
+
+
+def _read_s(threads: int) -> float:
+    rows = np.ones((threads, READ_BYTES // 4 // threads), dtype=np.float32)
+    # numpy drops the GIL while it sums.
+    with ThreadPoolExecutor(threads) as pool:
+        return _best_s(lambda: list(pool.map(np.sum, rows)))
+
+
+def _core_rates() -> dict[str, float]:
+    rates: dict[str, float] = getattr(_core, "peak_rates", dict)()
+    return {f"core_{name}_gops": round(rate, 1) for name, rate in rates.items()}
 
 
 def _best_s(call: Callable[[], object]) -> float:
@@ -116,6 +146,13 @@ def _processor() -> tuple[str, list[str]]:
     # Hypervisors often hide the model's name; its family and number still tell it apart.
     label = f"{model} (family-model {family})" if family else model
     return label, [flag for flag in flags if ISA_FLAGS.fullmatch(flag)]
+
+
+def _huge_pages() -> str:
+    if not HUGE_PAGES.is_file():
+        return "unknown"
+    # The choice in force stands in brackets.
+    return HUGE_PAGES.read_text(encoding="ascii").partition("[")[2].partition("]")[0]
 
 
 def _usable_cores() -> int:
