@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "embedsmith.bench/1"
 REQUIRED = ("engine", "baseline", "shape", "dtype", "k", "threads")
-CASE = ("case", "shape", "dtype", "k", "threads")
+CASE = ("case", "data", "shape", "dtype", "k", "threads")
 
 
 def entry(case: str, stats: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,12 +36,12 @@ def entry(case: str, stats: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
 def with_speedups(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the entries with ``times_baseline``: the baseline's median over the engine's own.
 
-    Two entries are compared when case, shape, dtype, k and threads are the same. Where the
+    Two entries are compared when case, data, shape, dtype, k and threads are the same. Where the
     baseline was not measured the key is absent.
     """
     groups: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for one in entries:
-        groups[json.dumps([one[key] for key in CASE])].append(one)
+        groups[json.dumps([one.get(key) for key in CASE])].append(one)
     done = []
     for group in groups.values():
         medians = {one["engine"]: one["median_s"] for one in group}
@@ -69,6 +69,55 @@ def write(
     }
     path.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return path
+
+
+def newest(folder: Path, suite: str, cpu: str | None = None) -> dict[str, Any]:
+    """Return the newest record of a suite.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds a folder for each processor.
+    suite : str
+        Its name: ``"topk"``.
+    cpu : str, optional
+        Name of a processor's folder; any processor if None.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
+    found = sorted(folder.glob(f"{cpu or '*'}/*-{suite}.json"), key=lambda path: path.name)
+    if not found:
+        msg = f"no record of the suite {suite!r} in {folder / (cpu or '')}: make bench writes one."
+        raise FileNotFoundError(msg)
+    record: dict[str, Any] = json.loads(found[-1].read_text(encoding="utf-8"))
+    return {**record, "cpu": found[-1].parent.name, "file": found[-1].name}
+
+
+def select(
+    record: Mapping[str, Any], case: str, shape: Mapping[str, int], **facts: object
+) -> dict[str, dict[str, Any]]:
+    """Return the entries of one case by engine.
+
+    Parameters
+    ----------
+    record : mapping
+        Of `newest`.
+    case : str
+        Name of the benchmark.
+    shape : mapping of str to int
+        All of its numbers.
+    **facts : object
+        Values that further keys must have, such as ``k=10``.
+    """
+    wanted = {"case": case, "shape": dict(shape), **facts}
+    return {
+        one["engine"]: one
+        for one in record["entries"]
+        if all(one.get(key) == value for key, value in wanted.items())
+    }
 
 
 def _digits(value: float) -> float:
