@@ -61,6 +61,7 @@ lint: python
 
 bench: python
 	@$(PYTHON) tools/environment.py bench
+	$(VENV)/python -m benches.wordnet
 	$(VENV)/python -m pytest benches --record --timeout 0 --benchmark-sort name \
 	  --benchmark-columns median,iqr,min,rounds $(BENCH_ARGS)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from benches.vectors import scaled
 from embedsmith import _core
 from embedsmith.metrics import evaluate_run
 
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from benches.conftest import Bench
 
 MEASURES = ["nDCG@10", "R@100", "RR@10"]
-# EMBEDSMITH_BENCH_QUERIES shrinks the suite for a try; records use the default.
-N_QUERIES = int(os.environ.get("EMBEDSMITH_BENCH_QUERIES", "100000"))
+N_QUERIES = scaled(100_000)
 N_DOCS = 100_000
 DEPTH = 100
 THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -127,8 +127,6 @@ PREPARE = {
 }
 
 
-# ranx holds escape sequences that newer Pythons warn about.
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("engine", PREPARE)
 def test_measures(bench: Bench, engine: str) -> None:
     means = bench(
@@ -139,7 +137,6 @@ def test_measures(bench: Bench, engine: str) -> None:
         dtype="float32" if "arrays" in engine else "float64",
         threads=THREADS,
         k=DEPTH,
-        rounds=5,
     )
     # Every relevant document is at rank 2, 8 or 31, or not found.
     gained = 2 / np.log2(3) + 2 / np.log2(9)
@@ -196,7 +193,6 @@ def test_bca_interval(bench: Bench, engine: str, prepare: Callable[[int], Any]) 
         shape={"queries": 1000, "resamples": 10_000},
         dtype="float64",
         threads=THREADS,
-        rounds=5,
     )
 
 
@@ -210,5 +206,4 @@ def test_randomisation_test(bench: Bench, engine: str, prepare: Callable[[int], 
         shape={"queries": 1000, "permutations": 10_000},
         dtype="float64",
         threads=THREADS,
-        rounds=5,
     )
