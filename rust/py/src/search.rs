@@ -161,6 +161,13 @@ fn available_isas() -> Vec<&'static str> {
     Isa::available().map(Isa::name).collect()
 }
 
+/// Operations per second of one thread by kind of product, in 1e9, on registers alone.
+#[pyfunction]
+fn peak_rates(py: Python<'_>) -> PyResult<std::collections::HashMap<&'static str, f64>> {
+    let kernels = kernels()?;
+    Ok(py.detach(|| kernels.peak_rates().into_iter().collect()))
+}
+
 /// The number of threads a call would use.
 #[pyfunction]
 #[pyo3(signature = (threads=None))]
@@ -174,5 +181,6 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(row_norms, module)?)?;
     module.add_function(wrap_pyfunction!(isa, module)?)?;
     module.add_function(wrap_pyfunction!(available_isas, module)?)?;
+    module.add_function(wrap_pyfunction!(peak_rates, module)?)?;
     module.add_function(wrap_pyfunction!(thread_count, module)?)
 }

@@ -175,3 +175,51 @@ pub(super) unsafe fn multiply(rows: &[Line], panel: &[Line], products: &mut Prod
         );
     }
 }
+
+/// Four chains of 8-bit products, `rounds` times, on registers alone.
+///
+/// # Safety
+/// [`is_available`] returned true.
+pub(super) unsafe fn int8(rounds: usize) {
+    // SAFETY: the caller promises AMX.
+    let _tiles = unsafe { Tiles::set_up() };
+    // SAFETY: the registers are shaped, and zero when they are.
+    unsafe {
+        asm!(
+            "2:",
+            "tdpbssd tmm0, tmm4, tmm6",
+            "tdpbssd tmm1, tmm4, tmm7",
+            "tdpbssd tmm2, tmm5, tmm6",
+            "tdpbssd tmm3, tmm5, tmm7",
+            "dec {rounds}",
+            "jnz 2b",
+            rounds = inout(reg) rounds => _,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            options(nostack, nomem)
+        );
+    }
+}
+
+/// As [`int8`], of bfloat16.
+///
+/// # Safety
+/// [`is_available`] returned true.
+pub(super) unsafe fn bf16(rounds: usize) {
+    // SAFETY: the caller promises AMX.
+    let _tiles = unsafe { Tiles::set_up() };
+    // SAFETY: the registers are shaped, and zero when they are.
+    unsafe {
+        asm!(
+            "2:",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "dec {rounds}",
+            "jnz 2b",
+            rounds = inout(reg) rounds => _,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            options(nostack, nomem)
+        );
+    }
+}

@@ -296,6 +296,7 @@ impl Kernels {
 mod bf16_tiles;
 mod float_mode;
 mod memory;
+mod peak;
 
 pub use bf16_tiles::{Bf16Tile, Bf16Tiles};
 pub use float_mode::FloatMode;
