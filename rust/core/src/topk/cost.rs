@@ -95,8 +95,9 @@ pub(super) fn bearable_hits(
 ) -> f64 {
     let dearer = multiply(kernels, next) - multiply(kernels, kind)
         + (coding(next, shape) - coding(kind, shape)) / shape.queries as f64;
-    // Twice what is usual, since a sample may be unlucky.
-    2.0 * looseness(kind) * perfect + dearer.max(0.0) * shape.dim as f64 / (HIT + RESCORED)
+    // Four times what is usual: thresholds lag behind, and a sample may be unlucky. Few hits are
+    // scored in the end.
+    4.0 * looseness(kind) * perfect + dearer.max(0.0) * shape.dim as f64 / (HIT + RESCORED / 4.0)
 }
 
 #[cfg(test)]

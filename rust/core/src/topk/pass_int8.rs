@@ -10,8 +10,11 @@ use crate::kernels::int8::{
     self, GROUP, Hit, Int8Panel, Int8Rows, Line, group_lines, panel_place, stride,
 };
 
-/// Rows that must lie in a piece for a stored plane to be read in place.
-const PIECE: usize = 8;
+/// Rows that must lie in a piece, on average, for a stored plane to be read in place: a tile.
+const PIECE: usize = 32;
+
+/// Rows that are asked for ahead when they are gathered.
+const AHEAD: usize = 16;
 
 /// Coded queries over a plane, or over a corpus that is coded block by block.
 pub(super) struct Int8Pass<'a> {
@@ -199,6 +202,9 @@ impl Pass for Int8Pass<'_> {
             let own = &mut block.own;
             own.clear(rows.len(), pitch);
             for (i, &row) in rows.iter().enumerate() {
+                if let Some(&soon) = rows.get(i + AHEAD) {
+                    self.setting.kernels.prefetch(plane.codes(soon as usize));
+                }
                 let place = own.offset + i * pitch;
                 own.codes[place..place + pitch].copy_from_slice(plane.codes(row as usize));
                 own.push(plane.facts(row as usize));

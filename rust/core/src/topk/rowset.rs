@@ -41,4 +41,31 @@ impl RowSet<'_> {
             Self::Listed(rows) => into.extend_from_slice(&rows[places]),
         }
     }
+
+    /// The numbers that are multiples of `step`.
+    pub(super) fn multiples_of(&self, step: usize) -> Vec<u32> {
+        match self {
+            Self::Stretch { first, len } => {
+                let (first, end) = (*first as usize, *first as usize + len);
+                (first.next_multiple_of(step)..end).step_by(step).map(|row| row as u32).collect()
+            }
+            Self::Listed(rows) => {
+                rows.iter().copied().filter(|row| (*row as usize).is_multiple_of(step)).collect()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn multiples_are_found_in_stretches_and_lists() {
+        let stretch = RowSet::Stretch { first: 5, len: 30 };
+        assert_eq!(stretch.multiples_of(17), [17, 34]);
+        assert_eq!(stretch.multiples_of(1).len(), 30);
+        assert_eq!(RowSet::Listed(&[0, 4, 17, 33, 51]).multiples_of(17), [0, 17, 51]);
+        assert!(RowSet::Stretch { first: 18, len: 3 }.multiples_of(17).is_empty());
+    }
 }

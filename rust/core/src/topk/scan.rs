@@ -3,8 +3,11 @@
 //! A block of rows stays in the second-level cache while all panels meet it. Blocks are handed out
 //! one by one, since cores of a shared machine are not equally fast, and each is made of chunks in a
 //! golden-ratio stride over the corpus: neighbours are alike, and in plain order every row of a sorted
-//! corpus could beat the ones before it. So a block is also a fair sample, by which queries judge what
-//! their answers will reach ([`Threshold::Expected`]).
+//! corpus could beat the ones before it.
+//!
+//! Where there are many queries, a sample comes first: single rows from all over the corpus, by which
+//! a query judges what its answer will reach ([`Threshold::Expected`]). Then all rows pass by in long
+//! stretches, and those of the sample are not counted again.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -23,14 +26,17 @@ use crate::threads::Control;
 /// Bytes of corpus in a block: a share of a common second-level cache, the rest is for the panels.
 const BLOCK_BYTES: usize = 512 << 10;
 
-/// Rows of a tile, of which chunks are multiples.
+/// Rows of a tile, of which long chunks are multiples.
 const TILE: usize = 32;
 
-/// Most rows that lie together in a block.
-const CHUNK: usize = 128;
+/// One row of so many is in the sample. A prime, since many corpora repeat themselves in even steps.
+const SAMPLE_STEP: usize = 17;
 
-/// The same where queries are few: memory is read best in long stretches.
-const LONG_CHUNK: usize = 4096;
+/// Smaller corpora are sample throughout.
+const SAMPLED_ROWS: usize = 8192;
+
+/// Most rows that lie together: memory is read best in long stretches.
+const CHUNK: usize = 4096;
 
 /// Rows that a thread shows the queries first. Until a query has its first threshold everything is
 /// a candidate, so a few rows set one and each next piece is twice as long.
@@ -78,6 +84,14 @@ struct Scratch<B> {
     hits: Vec<Hit>,
 }
 
+/// Which part of the walk rows belong to.
+#[derive(Debug, Clone, Copy)]
+struct Phase {
+    is_sample: bool,
+    /// Rows whose numbers are multiples of this were met in the sample; 0 for none.
+    met: usize,
+}
+
 impl Shared {
     pub(super) fn new(initial: &[f32]) -> Self {
         let desk = |queries: &[f32]| {
@@ -108,12 +122,12 @@ impl Shared {
 }
 
 impl Walk<'_> {
-    fn chunk_rows(&self) -> usize {
-        if self.how == Threshold::Expected {
-            (self.rows.len() / 256 / TILE * TILE).clamp(TILE, CHUNK)
-        } else {
-            // Every thread gets some of a small corpus.
-            (self.rows.len() / (8 * self.threads) / TILE * TILE).clamp(TILE, LONG_CHUNK)
+    /// The sample's rows are those whose numbers are multiples of this; 0 if there is no sample.
+    fn sample_step(&self) -> usize {
+        match self.how {
+            Threshold::Expected if self.rows.len() < SAMPLED_ROWS => 1,
+            Threshold::Expected => SAMPLE_STEP,
+            Threshold::Proven | Threshold::Fixed => 0,
         }
     }
 
@@ -134,9 +148,15 @@ impl Walk<'_> {
     }
 
     fn walk(&self, ladder: &Ladder, shared: &Shared) -> Result<()> {
-        let chunk = self.chunk_rows();
-        let per_block = (self.block_rows() / chunk).max(1);
-        let chunks = self.rows.len().div_ceil(chunk);
+        let size = self.block_rows();
+        let step = self.sample_step();
+        let sample = if step > 0 { self.rows.multiples_of(step) } else { Vec::new() };
+        let (samples, leap) = (sample.len().div_ceil(size), golden_stride(sample.len()));
+        // Every thread gets some of a small corpus.
+        let chunk =
+            (self.rows.len() / (8 * self.threads) / TILE * TILE).clamp(TILE, size.min(CHUNK));
+        let per_block = (size / chunk).max(1);
+        let chunks = if step == 1 { 0 } else { self.rows.len().div_ceil(chunk) };
         let stride = golden_stride(chunks);
         let mut rows = Vec::with_capacity(per_block * chunk);
         let (mut int8, mut bf16, mut f32) = Default::default();
@@ -144,26 +164,36 @@ impl Walk<'_> {
         let mut seen = 0;
         loop {
             let turn = shared.next.fetch_add(1, Ordering::Relaxed);
-            if turn >= chunks.div_ceil(per_block) {
-                return Ok(());
-            }
             rows.clear();
-            for place in turn * per_block..chunks.min((turn + 1) * per_block) {
-                let start = (place as u128 * stride as u128 % chunks as u128) as usize * chunk;
-                self.rows.append(start..self.rows.len().min(start + chunk), &mut rows);
+            let is_sample = turn < samples;
+            if is_sample {
+                let places = turn * size..sample.len().min((turn + 1) * size);
+                rows.extend(places.map(|place| sample[leapt(place, leap, sample.len())]));
+            } else {
+                let turn = turn - samples;
+                if turn >= chunks.div_ceil(per_block) {
+                    return Ok(());
+                }
+                for place in turn * per_block..chunks.min((turn + 1) * per_block) {
+                    let start = leapt(place, stride, chunks) * chunk;
+                    self.rows.append(start..self.rows.len().min(start + chunk), &mut rows);
+                }
             }
+            let phase = Phase { is_sample, met: if is_sample { 0 } else { step } };
             let mut left = &rows[..];
             while !left.is_empty() {
                 let (now, later) = left.split_at(left.len().min(piece));
                 let kind = ladder.kind();
                 let hits = match kind {
-                    PassKind::Int8 => self.meet(ladder.int8(), shared, now, &mut int8)?,
-                    PassKind::Bf16 => self.meet(ladder.bf16(), shared, now, &mut bf16)?,
-                    PassKind::F32 => self.meet(ladder.f32(), shared, now, &mut f32)?,
+                    PassKind::Int8 => self.meet(ladder.int8(), shared, now, phase, &mut int8)?,
+                    PassKind::Bf16 => self.meet(ladder.bf16(), shared, now, phase, &mut bf16)?,
+                    PassKind::F32 => self.meet(ladder.f32(), shared, now, phase, &mut f32)?,
                 };
                 ladder.count(kind, now.len());
                 shared.hits.fetch_add(hits as u64, Ordering::Relaxed);
-                self.control.advance(now.len() as u64);
+                if !is_sample || step == 1 {
+                    self.control.advance(now.len() as u64);
+                }
                 seen += now.len();
                 let judged = JUDGED_ROWS.max(self.rows.len() / JUDGED_SHARE / self.threads);
                 if seen > judged && self.explodes(ladder, kind, seen, now.len(), hits) {
@@ -199,6 +229,7 @@ impl Walk<'_> {
         pass: &P,
         shared: &Shared,
         rows: &[u32],
+        phase: Phase,
         scratch: &mut Scratch<P::Block>,
     ) -> Result<usize> {
         let Scratch { block, hits } = scratch;
@@ -227,22 +258,39 @@ impl Walk<'_> {
                 let query = panel.first + hit.lane();
                 let (lower, upper) = pass.interval(query, block, hit.row(), hit.key);
                 let row = rows[hit.row()];
+                if phase.met > 0 && (row as usize).is_multiple_of(phase.met) {
+                    continue;
+                }
                 if upper >= shared.thresholds[query].get() && !self.excluded.contains(query, row) {
                     desk[first + hit.lane()].push(Candidate { lower, upper, row });
                 }
             }
             for (kept, query) in desk[first..first + panel.len].iter_mut().zip(queries) {
-                kept.see(rows.len());
+                let how = if phase.is_sample {
+                    kept.see(rows.len());
+                    self.how
+                } else if self.how == Threshold::Expected {
+                    // The sample has been judged; from here on only what is sure counts.
+                    Threshold::Proven
+                } else {
+                    self.how
+                };
                 if kept.has_grown(self.k) {
-                    self.cut(query, kept, &shared.thresholds[query]);
+                    self.cut(query, kept, how, &shared.thresholds[query]);
                 }
             }
         }
         Ok(total)
     }
 
-    fn cut(&self, query: usize, kept: &mut Candidates, threshold: &SharedThreshold) {
-        threshold.raise(kept.threshold(self.how, self.k, self.rows.len()));
+    fn cut(
+        &self,
+        query: usize,
+        kept: &mut Candidates,
+        how: Threshold,
+        threshold: &SharedThreshold,
+    ) {
+        threshold.raise(kept.threshold(how, self.k, self.rows.len()));
         kept.drop_below(threshold.get());
         if self.how != Threshold::Fixed && kept.is_crowded(self.k) {
             // A row without a score stays a candidate, and the answer reports it.
@@ -255,6 +303,11 @@ impl Walk<'_> {
             }
         }
     }
+}
+
+/// Where the `place`-th of `n` lies when each leaps `stride` further.
+fn leapt(place: usize, stride: usize, n: usize) -> usize {
+    (place as u128 * stride as u128 % n as u128) as usize
 }
 
 /// A step near 0.618 of `n` that visits every residue.

@@ -28,9 +28,9 @@ const SERIAL_WORK: usize = 1 << 21;
 /// Memory for candidates; larger batches of queries are cut.
 const CANDIDATE_BYTES: usize = 64 << 20;
 
-/// Queries from which on thresholds are judged by a sample: for fewer, a second walk could double the
-/// time of the whole search.
-const EXPECTED_QUERIES: usize = 8;
+/// Queries from which on thresholds are judged by a sample. Fewer have not enough hits to save, and
+/// the sample must be gathered from all over the corpus, which they would wait for.
+const EXPECTED_QUERIES: usize = 64;
 
 /// What to search, and how.
 #[derive(Debug, Clone, Copy)]
