@@ -26,7 +26,12 @@ __all__ = [
     "as_matrix",
     "as_metric",
     "as_progress",
+    "check_kind",
+    "check_shape",
     "fitting",
+    "is_tensor",
+    "on_cuda",
+    "overflow",
 ]
 
 _LARGEST_U64 = 2**64 - 1
@@ -60,9 +65,7 @@ def as_matrix(argument: str, value: Any) -> F32Array:
     array = _two_axes(argument, _to_numpy(argument, value))
     # bfloat16 and its kin (ml_dtypes) are of kind "V" and widen by a cast.
     numeric = array.dtype.kind in "fiu" or "float" in array.dtype.name
-    if not numeric:
-        msg = f"{argument} holds {array.dtype.name}; numbers are expected, best float32."
-        raise ShapeError(msg)
+    check_kind(argument, array.dtype.name, numeric=numeric)
     with np.errstate(over="ignore"):
         matrix = np.require(array.astype(np.float32, copy=False), requirements=["C", "A"])
     if array.dtype.itemsize > matrix.dtype.itemsize:
@@ -71,16 +74,40 @@ def as_matrix(argument: str, value: Any) -> F32Array:
 
 
 def _two_axes(argument: str, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    if array.ndim == 1:
+    check_shape(argument, array.shape)
+    return array
+
+
+def check_shape(argument: str, shape: tuple[int, ...]) -> None:
+    """Refuse the shape of anything but a matrix.
+
+    Raises
+    ------
+    ShapeError
+        If ``shape`` has another number of axes than two.
+    """
+    if len(shape) == 1:
         msg = (
-            f"{argument} has one axis, of length {array.shape[0]}; a matrix of one row per text "
+            f"{argument} has one axis, of length {shape[0]}; a matrix of one row per text "
             f"is expected. For a single vector pass {argument}[None, :]."
         )
         raise ShapeError(msg)
-    if array.ndim != 2:  # noqa: PLR2004
-        msg = f"{argument} has shape {array.shape}; a matrix of one row per text is expected."
+    if len(shape) != 2:  # noqa: PLR2004
+        msg = f"{argument} has shape {shape}; a matrix of one row per text is expected."
         raise ShapeError(msg)
-    return array
+
+
+def check_kind(argument: str, dtype: str, *, numeric: bool) -> None:
+    """Refuse a dtype whose values are no real numbers.
+
+    Raises
+    ------
+    ShapeError
+        Naming ``dtype``, unless it is ``numeric``.
+    """
+    if not numeric:
+        msg = f"{argument} holds {dtype}; numbers are expected, best float32."
+        raise ShapeError(msg)
 
 
 class CorpusMatrix(NamedTuple):
@@ -104,7 +131,7 @@ def as_corpus(argument: str, value: Any) -> CorpusMatrix:
     else is as in :func:`as_matrix`, which also says what is refused.
     """
     array = value
-    if hasattr(value, "detach") and hasattr(value, "device"):
+    if is_tensor(value):
         if value.device.type == "cpu" and "bfloat16" in str(value.dtype):
             # Only who has a tensor has imported torch.
             bits = value.detach().contiguous().view(sys.modules["torch"].int16)
@@ -155,18 +182,35 @@ def _refuse_overflow(
     grown = np.isinf(matrix).any(axis=1) & np.isfinite(array).all(axis=1)
     if grown.any():
         row = int(np.flatnonzero(grown)[0])
-        largest = np.abs(array[row]).max()
-        msg = (
-            f"{argument} row {row} holds {largest:g}, which {matrix.dtype.name} cannot hold "
-            f"(at most {np.finfo(matrix.dtype).max:.2g}). Scale the vectors down."
-        )
-        raise NonFiniteError(msg)
+        raise overflow(argument, row, float(np.abs(array[row]).max()), matrix.dtype)
+
+
+def overflow(
+    argument: str, row: int, largest: float, dtype: np.dtype[Any] | type[np.float32] = np.float32
+) -> NonFiniteError:
+    """Return the error for a row with a number that a narrower type cannot hold."""
+    limit = np.finfo(dtype)
+    msg = (
+        f"{argument} row {row} holds {largest:g}, which {limit.dtype.name} cannot hold "
+        f"(at most {limit.max:.2g}). Scale the vectors down."
+    )
+    return NonFiniteError(msg)
+
+
+def is_tensor(value: Any) -> bool:
+    """Tell a torch tensor from all else, without importing torch."""
+    return hasattr(value, "detach") and hasattr(value, "device")
+
+
+def on_cuda(value: Any) -> bool:
+    """Tell whether a value is a torch tensor on a CUDA device, without importing torch."""
+    return is_tensor(value) and value.device.type == "cuda"
 
 
 def _to_numpy(argument: str, value: Any) -> np.ndarray[Any, Any]:
     if isinstance(value, np.ndarray):
         return value
-    if hasattr(value, "detach") and hasattr(value, "device"):
+    if is_tensor(value):
         return _tensor_to_numpy(argument, value)
     try:
         return np.asarray(value)
@@ -179,8 +223,8 @@ def _tensor_to_numpy(argument: str, tensor: Any) -> np.ndarray[Any, Any]:
     """View a torch tensor without importing torch."""
     if tensor.device.type != "cpu":
         msg = (
-            f"{argument} is a tensor on {tensor.device}; search runs on the CPU: "
-            f"pass {argument}.cpu()."
+            f"{argument} is a tensor on {tensor.device}; this runs on the CPU (embedsmith.topk on "
+            f"CUDA devices too): pass {argument}.cpu()."
         )
         raise DeviceError(msg)
     tensor = tensor.detach()
