@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         decide,
         evaluate_run,
     )
-    from embedsmith.search import Index, IndexRecall, TopK, recall_of, topk
+    from embedsmith.search import Index, IndexRecall, TensorTopK, TopK, recall_of, topk
 
 _MODULES = ("exceptions", "integrations")
 
@@ -38,6 +38,7 @@ _HOMES: dict[str, str] = {
     "Queries": "embedsmith.datasets",
     "Run": "embedsmith.datasets",
     "RunComparison": "embedsmith.metrics",
+    "TensorTopK": "embedsmith.search",
     "TopK": "embedsmith.search",
     "Verdict": "embedsmith.metrics",
     "compare_runs": "embedsmith.metrics",
@@ -61,6 +62,7 @@ __all__ = [
     "Queries",
     "Run",
     "RunComparison",
+    "TensorTopK",
     "TopK",
     "Verdict",
     "__version__",

@@ -2,6 +2,8 @@
 
 from embedsmith.search._index import Index
 from embedsmith.search._recall import IndexRecall, recall_of
-from embedsmith.search._topk import SearchStats, TopK, topk
+from embedsmith.search._stats import SearchStats
+from embedsmith.search._tensors import TensorTopK
+from embedsmith.search._topk import TopK, topk
 
-__all__ = ["Index", "IndexRecall", "SearchStats", "TopK", "recall_of", "topk"]
+__all__ = ["Index", "IndexRecall", "SearchStats", "TensorTopK", "TopK", "recall_of", "topk"]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from embedsmith._core import topk as core_topk
 from embedsmith._validate import (
@@ -15,7 +14,10 @@ from embedsmith._validate import (
     as_matrix,
     as_metric,
     as_progress,
+    on_cuda,
 )
+from embedsmith.search._stats import SearchStats
+from embedsmith.search._tensors import TensorTopK, as_tensor_hits, require_torch, topk_tensors
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -25,39 +27,6 @@ if TYPE_CHECKING:
     from embedsmith.search._content import Plane
 
 __all__ = ["SearchStats", "TopK", "search_matrix", "topk"]
-
-
-@dataclass(frozen=True)
-class SearchStats:
-    """What a search took. Counts depend on how threads met; the answer never does.
-
-    Attributes
-    ----------
-    rows : dict of str to int
-        Corpus rows that each pass ("int8", "bf16", "f32") looked at, summed over the batches that
-        the queries were cut into.
-    hits_per_query : float
-        Rows that a pass could not rule out at once.
-    scored_per_query : float
-        Rows that got the canonical score.
-    repeated_queries : int
-        Queries that were searched twice, since a sample misjudged what their answers reach.
-    fallbacks : int
-        Batches in which a more precise pass took over on the way: its bounds were too loose for
-        this data.
-    seconds : float
-        Wall time of the search.
-    gflops : float
-        Operations that a plain matrix product would have needed, 2 Q N D, by the time, in 1e9/s.
-    """
-
-    rows: dict[str, int]
-    hits_per_query: float
-    scored_per_query: float
-    repeated_queries: int
-    fallbacks: int
-    seconds: float
-    gflops: float
 
 
 class _Pair(NamedTuple):
@@ -103,6 +72,54 @@ class TopK(_Pair):
         return (self.scores, self.rows, self.exact, self.stats)
 
 
+@overload
+def topk(
+    queries: Any,
+    corpus: Any,
+    *,
+    k: int = ...,
+    metric: Metric = ...,
+    exclude: Any = ...,
+    where: Any = ...,
+    threads: int | None = ...,
+    stats: bool = ...,
+    progress: Progress | None = ...,
+    as_tensors: Literal[False] = ...,
+) -> TopK: ...
+
+
+@overload
+def topk(
+    queries: Any,
+    corpus: Any,
+    *,
+    k: int = ...,
+    metric: Metric = ...,
+    exclude: Any = ...,
+    where: Any = ...,
+    threads: int | None = ...,
+    stats: bool = ...,
+    progress: Progress | None = ...,
+    as_tensors: Literal[True],
+) -> TensorTopK: ...
+
+
+@overload
+def topk(
+    queries: Any,
+    corpus: Any,
+    *,
+    k: int = ...,
+    metric: Metric = ...,
+    exclude: Any = ...,
+    where: Any = ...,
+    threads: int | None = ...,
+    stats: bool = ...,
+    progress: Progress | None = ...,
+    as_tensors: bool,
+) -> TopK | TensorTopK: ...
+
+
 def topk(
     queries: Any,
     corpus: Any,
@@ -114,7 +131,8 @@ def topk(
     threads: int | None = None,
     stats: bool = False,
     progress: Progress | None = None,
-) -> TopK:
+    as_tensors: bool = False,
+) -> TopK | TensorTopK:
     """Return the best ``k`` corpus rows for each query, exactly.
 
     Compares every query with every row: no index and no approximation.
@@ -125,8 +143,9 @@ def topk(
         C-contiguous float32 numpy arrays, memory maps and torch CPU tensors are borrowed for the
         call, never copied: do not write to them from another thread meanwhile. Other dtypes
         (float16, float64, bfloat16, int8), other layouts and lists are converted to float32 once.
+        Where the corpus is on a CUDA device, queries on the CPU are copied to it.
     corpus : array_like of shape (n_docs, dim)
-        Likewise.
+        Likewise. A torch tensor on a CUDA device is searched there, converted tile by tile.
     k : int, default 10
         Rows wanted per query.
     metric : {"cosine", "dot", "l2"}, default "cosine"
@@ -139,15 +158,19 @@ def topk(
         True where a row may be found; the other rows are not read.
     threads : int, optional
         Defaults to ``EMBEDSMITH_NUM_THREADS``, else to the processors granted to this process.
+        Without effect on a CUDA device.
     stats : bool, default False
         Attach a :class:`SearchStats`: which pass ran, how many rows it could not rule out.
     progress : callable, optional
         Called as ``progress(done, total)``, in corpus rows, every 50 ms and at the end; what it
         raises stops the search. Not from another thread: from the caller's.
+    as_tensors : bool, default False
+        Return torch tensors on the corpus's device (on the CPU for what is no tensor) instead of
+        numpy arrays.
 
     Returns
     -------
-    TopK
+    TopK or TensorTopK
         ``scores`` (float32) and ``rows`` (int64), both of shape (n_queries, min(k, n_docs)). A
         query with fewer rows left after ``exclude`` and ``where`` has rows -1 and scores ``-inf``
         (``inf`` for l2) at its end.
@@ -159,10 +182,13 @@ def topk(
     NonFiniteError
         If a query, or a row that may be found, holds NaN or infinity.
     OutOfMemoryError
-        If the answer fits no memory.
+        If the answer fits no memory, or a CUDA device lacks memory for the search.
     DeviceError
-        If ``EMBEDSMITH_ISA`` names an instruction set that this machine lacks, or a tensor is not
-        on the CPU.
+        If ``EMBEDSMITH_ISA`` names an instruction set that this machine lacks, a tensor is neither
+        on the CPU nor on a CUDA device, or the queries are on a CUDA device and the corpus is not
+        there.
+    MissingDependencyError
+        If ``as_tensors`` is asked for without torch.
 
     Notes
     -----
@@ -178,6 +204,11 @@ def topk(
     there, where only exact scores can tell rows apart, a search takes as long as scoring them all.
     A score beyond float32 is returned as an infinity; the rows are right all the same.
 
+    On a CUDA device the candidates come from float16 products on its tensor cores, under a bound
+    that holds for their truncating sums, and the canonical scores are computed there: the same
+    rows and bits again. Extra memory there: tiles of at most a quarter of what is free. Not yet
+    measured on a GPU.
+
     Examples
     --------
     >>> import numpy as np
@@ -189,7 +220,23 @@ def topk(
     >>> hits.scores
     array([[1.        , 0.70710677]], dtype=float32)
     """
-    return search_matrix(
+    if on_cuda(queries) or on_cuda(corpus):
+        if threads is not None:
+            as_count("threads", threads)
+        found = topk_tensors(
+            queries,
+            corpus,
+            k=k,
+            metric=metric,
+            exclude=exclude,
+            where=where,
+            stats=stats,
+            progress=as_progress(progress),
+        )
+        return found if as_tensors else TopK(*found.numpy(), found.stats)
+    if as_tensors:
+        require_torch()  # before the work
+    hits = search_matrix(
         as_matrix("queries", queries),
         as_corpus("corpus", corpus),
         norms=None,
@@ -201,6 +248,7 @@ def topk(
         stats=stats,
         progress=progress,
     )
+    return as_tensor_hits(*hits, hits.exact, hits.stats) if as_tensors else hits
 
 
 def search_matrix(
@@ -245,18 +293,6 @@ def search_matrix(
     if not stats:
         return TopK(scores, rows, exact)
     seconds = time.perf_counter() - began
-    return TopK(scores, rows, exact, _stats(counts, seconds, queries.shape, values.shape[0]))
-
-
-def _stats(
-    counts: dict[str, Any], seconds: float, queries: tuple[int, ...], docs: int
-) -> SearchStats:
-    return SearchStats(
-        rows=dict(counts["rows"]),
-        hits_per_query=counts["hits"] / queries[0],
-        scored_per_query=counts["scored"] / queries[0],
-        repeated_queries=counts["repeated"],
-        fallbacks=counts["fallbacks"],
-        seconds=seconds,
-        gflops=2e-9 * queries[0] * queries[1] * docs / seconds,
+    return TopK(
+        scores, rows, exact, SearchStats.of(counts, seconds, queries.shape, values.shape[0])
     )

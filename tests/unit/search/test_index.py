@@ -251,4 +251,4 @@ def test_what_progress_raises_stops_the_search() -> None:
     with pytest.raises(RuntimeError, match="600000"):
         es.topk(np.tile(QUERIES, (60, 1)), big, k=3, progress=refuse)
     with pytest.raises(ShapeError, match="progress=3"):
-        es.topk(QUERIES, CORPUS, progress=3)  # type: ignore[arg-type]
+        es.topk(QUERIES, CORPUS, progress=3)  # type: ignore[call-overload]

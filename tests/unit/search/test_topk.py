@@ -109,7 +109,7 @@ def test_k_below_one_or_no_integer_is_refused(k) -> None:
 
 def test_an_unknown_metric_lists_the_known() -> None:
     with pytest.raises(ShapeError, match=r"'manhattan' is unknown.*'cosine', 'dot', 'l2'"):
-        es.topk(QUERIES, CORPUS, metric="manhattan")  # type: ignore[arg-type]
+        es.topk(QUERIES, CORPUS, metric="manhattan")  # type: ignore[call-overload]
     with pytest.raises(ShapeError, match="did you mean 'cosine'"):
         es.Index(CORPUS, metric="cosin")  # type: ignore[arg-type]
 
