@@ -145,7 +145,7 @@ def topk(
         (float16, float64, bfloat16, int8), other layouts and lists are converted to float32 once.
         Where the corpus is on a CUDA device, queries on the CPU are copied to it.
     corpus : array_like of shape (n_docs, dim)
-        Likewise. A torch tensor on a CUDA device is searched there, converted tile by tile.
+        Likewise; float16 and bfloat16 (of ml_dtypes or torch) are read as they are, too. A torch tensor on a CUDA device is searched there, converted tile by tile.
     k : int, default 10
         Rows wanted per query.
     metric : {"cosine", "dot", "l2"}, default "cosine"
@@ -195,13 +195,15 @@ def topk(
     The score that ranks is the sum of exact float64 products of the float32 inputs in one fixed
     order; it is rounded to float32 only to be returned. Equal scores: the lower row first. So rows
     and score bits are the same for every number of threads, every batch size and every instruction
-    set (``EMBEDSMITH_ISA`` forces ``scalar``, ``avx2``, ``avx512`` or ``amx``), and the top 10 is a
-    prefix of the top 100. What finds the candidates may be less precise, down to bfloat16, under a
-    proven error bound; only they are scored.
+    set (``EMBEDSMITH_ISA`` forces ``scalar``, ``avx2``, ``avxvnni``, ``avx512``, ``avx512vnni``,
+    ``avx512bf16`` or ``amx``), and the top 10 is a prefix of the top 100. What finds the candidates
+    may be less precise, down to codes of 8 bits, under a proven error bound; only they are scored.
+    Where a bound turns out too loose for the data, a more precise pass takes over on the way.
 
     O(n_queries * n_docs * dim). Drops the GIL and answers Ctrl-C. Extra memory: O(n_queries * k)
-    for the answer, and about 64 MB for candidates, eight times that on a corpus of near-equal rows;
-    there, where only exact scores can tell rows apart, a search takes as long as scoring them all.
+    for the answer, and about 100 MB for candidates, several times that on a corpus of near-equal
+    rows; there, where only exact scores can tell rows apart, a search takes as long as scoring them
+    all. For many searches of one corpus build an :class:`embedsmith.Index`.
     A score beyond float32 is returned as an infinity; the rows are right all the same.
 
     On a CUDA device the candidates come from float16 products on its tensor cores, under a bound
