@@ -29,7 +29,7 @@ def topk(
     ]
     | None = None,
     progress: Callable[[int, int], object] | None = None,
-    search_pass: str | None = None,
+    precision: str | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64], dict[str, Any]]: ...
 def row_norms(
     corpus: NDArray[np.float32] | NDArray[np.uint16],

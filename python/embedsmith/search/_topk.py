@@ -145,7 +145,8 @@ def topk(
         (float16, float64, bfloat16, int8), other layouts and lists are converted to float32 once.
         Where the corpus is on a CUDA device, queries on the CPU are copied to it.
     corpus : array_like of shape (n_docs, dim)
-        Likewise; float16 and bfloat16 (of ml_dtypes or torch) are read as they are, too. A torch tensor on a CUDA device is searched there, converted tile by tile.
+        Likewise; float16 and bfloat16 (of ml_dtypes or torch) are read as they are, too. A torch
+        tensor on a CUDA device is searched there, converted tile by tile.
     k : int, default 10
         Rows wanted per query.
     metric : {"cosine", "dot", "l2"}, default "cosine"
@@ -267,11 +268,11 @@ def search_matrix(
     plane: Plane | None = None,
     stats: bool = False,
     progress: Progress | None = None,
-    search_pass: str | None = None,
+    precision: str | None = None,
 ) -> TopK:
     """Search a matrix that is ready; `norms` and `plane` are the core's, if known.
 
-    ``search_pass`` ("int8", "bf16", "f32") forces the pass that finds the candidates, for tests.
+    ``precision`` ("int8", "bf16", "f32") forces the pass that finds the candidates, for tests.
     """
     values, half = corpus
     # No query can get more rows than there are, and a k beyond 64 bits is as good as all.
@@ -290,7 +291,7 @@ def search_matrix(
         half,
         None if plane is None else plane.arrays(),
         as_progress(progress),
-        search_pass,
+        precision,
     )
     if not stats:
         return TopK(scores, rows, exact)

@@ -46,7 +46,7 @@ fn pass(name: &str) -> PyResult<PassKind> {
     PassKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
         let names: Vec<_> = PassKind::ALL.iter().map(|kind| kind.name()).collect();
         let names = names.join(", ");
-        ShapeError::new_err(format!("search_pass={name:?} is unknown; choose one of {names}."))
+        ShapeError::new_err(format!("precision={name:?} is unknown; choose one of {names}."))
     })
 }
 
@@ -54,7 +54,7 @@ fn pass(name: &str) -> PyResult<PassKind> {
 /// `exclude` is (offsets, rows).
 #[pyfunction]
 #[pyo3(signature = (queries, corpus, k, metric, exclude=None, allowed=None, norms=None, threads=None,
-    at_least=None, half=None, plane=None, progress=None, search_pass=None))]
+    at_least=None, half=None, plane=None, progress=None, precision=None))]
 #[allow(clippy::too_many_arguments, reason = "the typed Python face names them")]
 fn topk<'py>(
     py: Python<'py>,
@@ -70,7 +70,7 @@ fn topk<'py>(
     half: Option<&str>,
     plane: Option<PlaneArrays<'py>>,
     progress: Option<Py<PyAny>>,
-    search_pass: Option<&str>,
+    precision: Option<&str>,
 ) -> PyResult<Hits<'py>> {
     let queries = rows("queries", &queries)?;
     let corpus = corpus.view(half)?;
@@ -103,7 +103,7 @@ fn topk<'py>(
         at_least: at_least.as_ref().map(|floor| contiguous("at_least", floor)).transpose()?,
         kernels: kernels()?,
         threads: threads::resolve(threads).map_err(|error| to_py(&error))?,
-        pass: search_pass.map(pass).transpose()?,
+        pass: precision.map(pass).transpose()?,
     };
     let count = queries.len();
     let answer = count.saturating_mul(k.min(corpus.len()));
