@@ -84,6 +84,20 @@ pub(super) fn cheapest(kernels: Kernels, shape: Shape) -> PassKind {
     best.map_or(PassKind::F32, |(_, kind)| kind)
 }
 
+/// Of how many rows one is in the sample by which thresholds are judged: a larger sample judges
+/// better, and its rows are met twice.
+pub(super) fn sample_step(kernels: Kernels, kind: PassKind, shape: Shape) -> usize {
+    // Primes, since many corpora repeat themselves in even steps.
+    const STEPS: [usize; 6] = [5, 7, 11, 17, 31, 61];
+    let again = shape.rows as f64 * shape.dim as f64 * multiply(kernels, kind);
+    let cost = |step: usize| {
+        let rank = expected_rank(shape.k, shape.rows / step, shape.rows) * step;
+        again / step as f64 + rank as f64 * looseness(kind) * HIT
+    };
+    let best = STEPS.into_iter().min_by(|&a, &b| cost(a).total_cmp(&cost(b)));
+    best.unwrap_or(STEPS[0])
+}
+
 /// Share of pairs that may be hits before `next` is faster than `kind`; `perfect` is the share that
 /// a pass without errors would report.
 pub(super) fn bearable_hits(
@@ -117,6 +131,16 @@ mod tests {
                 assert!(found.is_none_or(|kind| kind == PassKind::Int8), "{isa:?} {queries}");
             }
         }
+    }
+
+    #[test]
+    fn samples_thin_out_as_the_corpus_grows_and_thicken_with_k() {
+        let step = |rows, k| {
+            let shape = Shape { queries: 1_000, rows, dim: 384, k, value_bytes: 4, stored: true };
+            sample_step(Kernels::best(), PassKind::F32, shape)
+        };
+        assert!(step(10_000, 10) <= step(100_000, 10) && step(100_000, 10) <= step(10_000_000, 10));
+        assert!(step(100_000, 1_000) <= step(100_000, 10));
     }
 
     #[test]

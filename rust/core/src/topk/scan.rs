@@ -29,9 +29,6 @@ const BLOCK_BYTES: usize = 512 << 10;
 /// Rows of a tile, of which long chunks are multiples.
 const TILE: usize = 32;
 
-/// One row of so many is in the sample. A prime, since many corpora repeat themselves in even steps.
-const SAMPLE_STEP: usize = 17;
-
 /// Smaller corpora are sample throughout.
 const SAMPLED_ROWS: usize = 8192;
 
@@ -123,10 +120,12 @@ impl Shared {
 
 impl Walk<'_> {
     /// The sample's rows are those whose numbers are multiples of this; 0 if there is no sample.
-    fn sample_step(&self) -> usize {
+    fn sample_step(&self, ladder: &Ladder) -> usize {
         match self.how {
             Threshold::Expected if self.rows.len() < SAMPLED_ROWS => 1,
-            Threshold::Expected => SAMPLE_STEP,
+            Threshold::Expected => {
+                cost::sample_step(ladder.kernels(), ladder.first_kind(), self.shape)
+            }
             Threshold::Proven | Threshold::Fixed => 0,
         }
     }
@@ -149,7 +148,7 @@ impl Walk<'_> {
 
     fn walk(&self, ladder: &Ladder, shared: &Shared) -> Result<()> {
         let size = self.block_rows();
-        let step = self.sample_step();
+        let step = self.sample_step(ladder);
         let sample = if step > 0 { self.rows.multiples_of(step) } else { Vec::new() };
         let (samples, leap) = (sample.len().div_ceil(size), golden_stride(sample.len()));
         // Every thread gets some of a small corpus.
