@@ -2,74 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from embedsmith._core import topk as core_topk
-from embedsmith._validate import (
-    as_corpus,
-    as_count,
-    as_exclude,
-    as_mask,
-    as_matrix,
-    as_metric,
-    as_progress,
-    on_cuda,
-)
+from embedsmith._validate import as_corpus, as_count, as_matrix, as_metric, as_progress, on_cuda
+from embedsmith.search._hits import TopK
+from embedsmith.search._matrix import search_matrix
 from embedsmith.search._stats import SearchStats
 from embedsmith.search._tensors import TensorTopK, as_tensor_hits, require_torch, topk_tensors
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
-    from embedsmith._typing import F32Array, F64Array, I64Array, Metric, Progress
-    from embedsmith._validate import CorpusMatrix
-    from embedsmith.search._content import Plane
+    from embedsmith._typing import Metric, Progress
 
 __all__ = ["SearchStats", "TopK", "search_matrix", "topk"]
-
-
-class _Pair(NamedTuple):
-    scores: F32Array
-    rows: I64Array
-
-
-class TopK(_Pair):
-    """Hits per query, best first: a pair that unpacks as ``scores, rows``.
-
-    Attributes
-    ----------
-    scores : ndarray of shape (n_queries, width), float32
-        Similarities, descending; for ``metric="l2"`` squared distances, ascending. ``-inf``
-        (``inf`` for l2) where no row is left.
-    rows : ndarray of shape (n_queries, width), int64
-        Positions in the corpus; -1 where no row is left.
-    exact : ndarray of shape (n_queries, width), float64
-        The canonical scores, which decide the order; ``scores`` is what float32 keeps of them.
-    stats : SearchStats or None
-        What the search took, if it was asked to tell.
-    """
-
-    exact: F64Array
-    stats: SearchStats | None
-
-    def __new__(
-        cls,
-        scores: F32Array,
-        rows: I64Array,
-        exact: F64Array | None = None,
-        stats: SearchStats | None = None,
-    ) -> Self:
-        """Join the arrays of one search; without ``exact``, the scores are taken as they are."""
-        hits = super().__new__(cls, scores, rows)
-        hits.exact = scores.astype("float64") if exact is None else exact
-        hits.stats = stats
-        return hits
-
-    def __getnewargs__(
-        self,
-    ) -> tuple[F32Array, I64Array, F64Array, SearchStats | None]:
-        return (self.scores, self.rows, self.exact, self.stats)
 
 
 @overload
@@ -236,66 +180,20 @@ def topk(
             stats=stats,
             progress=as_progress(progress),
         )
-        return found if as_tensors else TopK(*found.numpy(), found.stats)
+        if as_tensors:
+            return found
+        return TopK(*found.numpy(), found.stats, metric=as_metric(metric), n_docs=len(corpus))
     if as_tensors:
         require_torch()  # before the work
-    hits = search_matrix(
-        as_matrix("queries", queries),
-        as_corpus("corpus", corpus),
-        norms=None,
-        k=k,
-        metric=metric,
-        exclude=exclude,
-        where=where,
-        threads=threads,
-        stats=stats,
-        progress=progress,
-    )
+    how: dict[str, Any] = {
+        "k": k,
+        "metric": metric,
+        "exclude": exclude,
+        "where": where,
+        "threads": threads,
+        "stats": stats,
+        "progress": progress,
+    }
+    vectors = as_matrix("queries", queries)
+    hits = search_matrix(vectors, as_corpus("corpus", corpus), norms=None, **how)
     return as_tensor_hits(*hits, hits.exact, hits.stats) if as_tensors else hits
-
-
-def search_matrix(
-    queries: F32Array,
-    corpus: CorpusMatrix,
-    *,
-    norms: F64Array | None,
-    k: int,
-    metric: Metric,
-    exclude: Any,
-    where: Any,
-    threads: int | None,
-    at_least: F64Array | None = None,
-    plane: Plane | None = None,
-    stats: bool = False,
-    progress: Progress | None = None,
-    precision: str | None = None,
-) -> TopK:
-    """Search a matrix that is ready; `norms` and `plane` are the core's, if known.
-
-    ``precision`` ("int8", "bf16", "f32") forces the pass that finds the candidates, for tests.
-    """
-    values, half = corpus
-    # No query can get more rows than there are, and a k beyond 64 bits is as good as all.
-    k = min(as_count("k", k, most=None), max(values.shape[0], 1))
-    began = time.perf_counter()
-    scores, rows, exact, counts = core_topk(
-        queries,
-        values,
-        k,
-        as_metric(metric),
-        None if exclude is None else as_exclude(exclude, queries.shape[0]),
-        None if where is None else as_mask("where", where, values.shape[0]),
-        norms,
-        None if threads is None else as_count("threads", threads),
-        at_least,
-        half,
-        None if plane is None else plane.arrays(),
-        as_progress(progress),
-        precision,
-    )
-    if not stats:
-        return TopK(scores, rows, exact)
-    seconds = time.perf_counter() - began
-    return TopK(
-        scores, rows, exact, SearchStats.of(counts, seconds, queries.shape, values.shape[0])
-    )
