@@ -23,7 +23,15 @@ if TYPE_CHECKING:
         decide,
         evaluate_run,
     )
-    from embedsmith.search import Index, IndexRecall, TensorTopK, TopK, recall_of, topk
+    from embedsmith.search import (
+        Index,
+        IndexRecall,
+        TensorTopK,
+        TopK,
+        merge_topk,
+        recall_of,
+        topk,
+    )
 
 _MODULES = ("exceptions", "integrations")
 
@@ -47,6 +55,7 @@ _HOMES: dict[str, str] = {
     "evaluate_run": "embedsmith.metrics",
     "load_dataset": "embedsmith.datasets",
     "load_encoder": "embedsmith.backends",
+    "merge_topk": "embedsmith.search",
     "recall_of": "embedsmith.search",
     "topk": "embedsmith.search",
 }
@@ -74,6 +83,7 @@ __all__ = [
     "integrations",
     "load_dataset",
     "load_encoder",
+    "merge_topk",
     "recall_of",
     "topk",
 ]

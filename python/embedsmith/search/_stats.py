@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from typing_extensions import Self
 
@@ -74,4 +74,33 @@ class SearchStats:
             fallbacks=counts["fallbacks"],
             seconds=seconds,
             gflops=2e-9 * queries[0] * queries[1] * docs / seconds,
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self], seconds: float) -> Self:
+        """Return the statistics of a search from those of its parts, for the same queries.
+
+        Parameters
+        ----------
+        parts : sequence of SearchStats
+            One for each part of the corpus.
+        seconds : float
+            Wall time of all, in which the parts may have run side by side.
+
+        Returns
+        -------
+        SearchStats
+        """
+        rows: dict[str, int] = {}
+        for part in parts:
+            for name, count in part.rows.items():
+                rows[name] = rows.get(name, 0) + count
+        return cls(
+            rows=rows,
+            hits_per_query=sum(part.hits_per_query for part in parts),
+            scored_per_query=sum(part.scored_per_query for part in parts),
+            repeated_queries=sum(part.repeated_queries for part in parts),
+            fallbacks=sum(part.fallbacks for part in parts),
+            seconds=seconds,
+            gflops=sum(part.gflops * part.seconds for part in parts) / seconds,
         )
