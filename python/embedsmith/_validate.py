@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CorpusMatrix",
+    "Exclusions",
     "as_corpus",
     "as_count",
     "as_exclude",
@@ -306,29 +307,44 @@ def as_mask(argument: str, value: Any, rows: int) -> BoolArray:
     return np.ascontiguousarray(mask)
 
 
+class Exclusions(NamedTuple):
+    """Excluded rows of all queries, one query's after the other's.
+
+    Attributes
+    ----------
+    offsets : ndarray of shape (queries + 1,), int64
+        Where each query's rows begin in ``rows``.
+    rows : ndarray, int64
+    """
+
+    offsets: I64Array
+    rows: I64Array
+
+
 def as_exclude(
-    exclude: Sequence[Any] | np.ndarray[Any, Any], queries: int
-) -> tuple[I64Array, I64Array]:
-    """Flatten per-query lists of excluded rows to (offsets, rows).
+    exclude: Sequence[Any] | np.ndarray[Any, Any] | Exclusions, queries: int
+) -> Exclusions:
+    """Flatten per-query lists of excluded rows.
 
     Parameters
     ----------
     exclude : sequence of sequences of int, or integer ndarray
         One list of corpus rows per query. An integer array of one or two axes names one row, or
-        several, per query; -1 in it names none.
+        several, per query; -1 in it names none. What is flat already is passed on.
     queries : int
         Number of queries.
 
     Returns
     -------
-    offsets : ndarray of shape (queries + 1,), int64
-    rows : ndarray, int64
+    Exclusions
 
     Raises
     ------
     ShapeError
         If there is not one list of integers per query.
     """
+    if isinstance(exclude, Exclusions):
+        return exclude
     if len(exclude) != queries:
         msg = (
             f"exclude has {len(exclude)} entries for {queries} queries; "
@@ -346,7 +362,7 @@ def as_exclude(
         rows = np.concatenate(lists)
     offsets = np.zeros(queries + 1, dtype=np.int64)
     np.cumsum(counts, out=offsets[1:])
-    return offsets, rows
+    return Exclusions(offsets, rows)
 
 
 def _integers(entry: Any) -> I64Array:

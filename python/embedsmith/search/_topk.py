@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from embedsmith._validate import as_corpus, as_count, as_matrix, as_metric, as_progress, on_cuda
 from embedsmith.search._hits import TopK
 from embedsmith.search._matrix import search_matrix
+from embedsmith.search._shards import as_shards, topk_shards
 from embedsmith.search._stats import SearchStats
 from embedsmith.search._tensors import TensorTopK, as_tensor_hits, require_torch, topk_tensors
 
@@ -126,6 +127,9 @@ def topk(
         If the widths differ, an argument is no matrix of numbers or is empty, or ``k < 1``.
     NonFiniteError
         If a query, or a row that may be found, holds NaN or infinity.
+    DataError
+        If a file of the corpus cannot be read, is no whole ``.npy`` file, holds Python objects, or
+        changes while it is searched.
     OutOfMemoryError
         If the answer fits no memory, or a CUDA device lacks memory for the search.
     DeviceError
@@ -150,6 +154,14 @@ def topk(
     rows; there, where only exact scores can tell rows apart, a search takes as long as scoring them
     all. For many searches of one corpus build an :class:`embedsmith.Index`.
     A score beyond float32 is returned as an infinity; the rows are right all the same.
+
+    What is streamed is read in blocks of 64 MiB, the next one while the current one is searched:
+    two blocks are all the memory that it needs, whatever the size of the corpus. Files are read and
+    not mapped, so that a limit on address space does not matter. A folder holds its shards as
+    ``.npy`` files, named so that they sort, such as ``00000.npy``; or with a manifest
+    ``shards.json`` that lists each with its number of rows:
+    ``{"version": 1, "shards": [{"file": "00000.npy", "rows": 100000}]}``. A list of lists of
+    numbers, or of vectors of one axis, is a matrix and no list of shards.
 
     On a CUDA device the candidates come from float16 products on its tensor cores, under a bound
     that holds for their truncating sums, and the canonical scores are computed there: the same
@@ -194,6 +206,9 @@ def topk(
         "stats": stats,
         "progress": progress,
     }
-    vectors = as_matrix("queries", queries)
-    hits = search_matrix(vectors, as_corpus("corpus", corpus), norms=None, **how)
+    if (shards := as_shards(corpus)) is not None:
+        hits = topk_shards(as_matrix("queries", queries), shards, **how)
+    else:
+        vectors = as_matrix("queries", queries)
+        hits = search_matrix(vectors, as_corpus("corpus", corpus), norms=None, **how)
     return as_tensor_hits(*hits, hits.exact, hits.stats) if as_tensors else hits

@@ -1,4 +1,4 @@
-"""What the tests of search among tensors share; each runs on the CPU and on a GPU."""
+"""What the tests of search share; those among tensors run on the CPU and on a GPU."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pytest
 
+from embedsmith.search import _read_ahead, _sources
+from tests.unit.search.shard_corpus import reading_threads
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import embedsmith as es
     from embedsmith._typing import Metric
@@ -28,6 +31,15 @@ def move(request: pytest.FixtureRequest) -> Move:
     if request.param == "cuda" and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
     return lambda array: torch.tensor(array, device=request.param)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Make the shards of ``shard_corpus`` many blocks of a few pieces, and leave no thread."""
+    monkeypatch.setattr(_read_ahead, "BLOCK_BYTES", 23 * 12 * 4)
+    monkeypatch.setattr(_sources, "_PIECE_BYTES", 5 * 12 * 4 + 3)
+    yield
+    assert not reading_threads()
 
 
 @pytest.fixture
