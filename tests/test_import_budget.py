@@ -14,6 +14,7 @@ HEAVY = (
     "polars",
     "psutil",
     "pyarrow",
+    "ray",
     "rich",
     "scipy",
     "sentence_transformers",

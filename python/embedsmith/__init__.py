@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         merge_topk,
         recall_of,
         topk,
+        topk_ray,
     )
 
 _MODULES = ("exceptions", "integrations")
@@ -58,6 +59,7 @@ _HOMES: dict[str, str] = {
     "merge_topk": "embedsmith.search",
     "recall_of": "embedsmith.search",
     "topk": "embedsmith.search",
+    "topk_ray": "embedsmith.search",
 }
 
 __all__ = [
@@ -86,6 +88,7 @@ __all__ = [
     "merge_topk",
     "recall_of",
     "topk",
+    "topk_ray",
 ]
 
 

@@ -14,7 +14,8 @@
     ├── MissingDependencyError (ImportError)  an optional package that is not installed
     ├── OutOfMemoryError (MemoryError)      a result that no memory can hold
     ├── OutputError (OSError)               a place that cannot be written
-    └── CacheError (RuntimeError)           an embedding cache that cannot be used
+    ├── CacheError (RuntimeError)           an embedding cache that cannot be used
+    └── ClusterError (RuntimeError)         a cluster that is not there, or lost what it held
 
 Each message says what was seen, what was expected, and what to do.
 """
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 __all__ = [
     "CacheError",
+    "ClusterError",
     "DataError",
     "DeviceError",
     "EmbedsmithError",
@@ -88,3 +90,7 @@ class OutputError(EmbedsmithError, OSError):
 
 class CacheError(EmbedsmithError, RuntimeError):
     """An embedding cache cannot be used."""
+
+
+class ClusterError(EmbedsmithError, RuntimeError):
+    """A cluster is not connected, or lost what it held for good."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from embedsmith.exceptions import (
     CacheError,
+    ClusterError,
     DataError,
     DeviceError,
     EmbedsmithError,
@@ -61,6 +62,7 @@ _CODES: dict[type[EmbedsmithError], ExitCode] = {
     MissingDependencyError: ExitCode.ENVIRONMENT,
     OutputError: ExitCode.ENVIRONMENT,
     CacheError: ExitCode.ENVIRONMENT,
+    ClusterError: ExitCode.ENVIRONMENT,
 }
 
 

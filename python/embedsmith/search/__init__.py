@@ -2,6 +2,7 @@
 
 from embedsmith.search._index import Index
 from embedsmith.search._merge import merge_topk
+from embedsmith.search._ray import topk_ray
 from embedsmith.search._recall import IndexRecall, recall_of
 from embedsmith.search._stats import SearchStats
 from embedsmith.search._tensors import TensorTopK
@@ -16,4 +17,5 @@ __all__ = [
     "merge_topk",
     "recall_of",
     "topk",
+    "topk_ray",
 ]

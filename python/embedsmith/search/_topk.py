@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from embedsmith._validate import as_corpus, as_count, as_matrix, as_metric, as_progress, on_cuda
 from embedsmith.search._hits import TopK
 from embedsmith.search._matrix import search_matrix
+from embedsmith.search._ray import has_ray_refs, topk_ray
 from embedsmith.search._shards import as_shards, topk_shards
 from embedsmith.search._stats import SearchStats
 from embedsmith.search._tensors import TensorTopK, as_tensor_hits, require_torch, topk_tensors
@@ -206,7 +207,9 @@ def topk(
         "stats": stats,
         "progress": progress,
     }
-    if (shards := as_shards(corpus)) is not None:
+    if has_ray_refs(corpus):
+        hits = topk_ray(queries, corpus, **how)
+    elif (shards := as_shards(corpus)) is not None:
         hits = topk_shards(as_matrix("queries", queries), shards, **how)
     else:
         vectors = as_matrix("queries", queries)
