@@ -1,10 +1,11 @@
 //! AMX on codes of 8 bits: 32 rows against 16, 32 or 64 queries at a time.
 //!
 //! The tile unit multiplies while the vector units look at the sums of the tile before: two buffers
-//! take turns, and the processor overlaps them by itself.
+//! take turns, and the processor overlaps them by itself. Rows that come from memory need no asking
+//! ahead: one core's share of the memory is the limit either way.
 
 use std::arch::asm;
-use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch, _mm512_load_si512};
+use std::arch::x86_64::_mm512_load_si512;
 
 use super::amx::Tiles;
 use super::avx512_vnni::Lanes;
@@ -13,16 +14,9 @@ use super::int8::{GROUP, Hit, Int8Panel, Int8Rows, LINE, Line, QUAD};
 /// Rows in a tile's turn.
 const ROWS: usize = 2 * GROUP;
 
-/// Rows between the one at hand and the one that is asked for.
-const AHEAD: usize = 2 * ROWS;
-
 /// The sums of 32 rows and up to 32 queries; a row's 32 sums lie together.
 #[repr(C, align(64))]
 struct Sums([i32; ROWS * 2 * GROUP]);
-
-impl Sums {
-    const ZERO: Self = Self([0; ROWS * 2 * GROUP]);
-}
 
 /// A tile whose sums wait to be looked at.
 #[derive(Clone, Copy)]
@@ -31,23 +25,25 @@ struct Waiting<'a, 'b> {
     /// Its first row in `rows`, and that one's place in the block.
     start: usize,
     place: usize,
+    /// Number of its groups among the panel's.
+    part: usize,
 }
 
-/// All rows against `G` groups of queries: 1, 2 or 4.
+/// All rows against a panel, `G` groups of it at a time: 1 or 2.
 ///
 /// # Safety
-/// AMX is available; each of `blocks` holds slices that fit each other; `panel.lines` is `G` groups of
-/// the rows' width.
+/// AMX is available; each of `blocks` holds slices that fit each other; `panel.lines` is a multiple of
+/// `G` groups of the rows' width.
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn scan<const G: usize>(
     panel: &Int8Panel,
     blocks: &[Int8Rows],
     pitch: usize,
-    streaming: bool,
     hits: &mut Vec<Hit>,
 ) {
-    let held = Lanes::<G>::of(panel);
-    let mut sums = [const { [Sums::ZERO; 2] }; 2];
+    let parts = panel.lines.chunks_exact(G * pitch / QUAD);
+    let held: [Lanes<G>; 2] = std::array::from_fn(|part| Lanes::of(panel, part % parts.len() * G));
+    let mut sums = [const { Sums([0; ROWS * 2 * GROUP]) }; 2];
     // A last, partial tile is padded with zero rows.
     let mut padded: Vec<Line> = Vec::new();
     // SAFETY: the caller promises AMX.
@@ -66,32 +62,25 @@ pub(super) unsafe fn scan<const G: usize>(
                 padded.resize(ROWS * pitch / LINE, Line::ZERO);
                 padded.as_ptr().cast()
             };
-            if streaming {
-                for line in 0..ROWS * pitch / LINE {
-                    // It may point past the plane, which a prefetch may.
-                    _mm_prefetch::<_MM_HINT_T0>(codes.wrapping_add(AHEAD * pitch + line * LINE));
-                }
-            }
-            if G == 1 {
-                // SAFETY: the tile registers are set up; 32 rows of `pitch` codes and a group of
-                // as many lines as the caller promises.
-                unsafe { multiply_one(codes, pitch, panel.lines.as_ptr(), &mut sums[now][0]) };
-            } else {
-                for (lines, sums) in panel.lines.chunks_exact(2 * pitch / QUAD).zip(&mut sums[now])
-                {
+            for (part, lines) in parts.clone().enumerate() {
+                if G == 1 {
+                    // SAFETY: the tile registers are set up; 32 rows of `pitch` codes and a group
+                    // of as many lines as the caller promises.
+                    unsafe { multiply_one(codes, pitch, lines.as_ptr(), &mut sums[now]) };
+                } else {
                     // SAFETY: as above, with two groups.
-                    unsafe { multiply_two(codes, pitch, lines.as_ptr(), sums) };
+                    unsafe { multiply_two(codes, pitch, lines.as_ptr(), &mut sums[now]) };
                 }
+                if let Some(tile) = waiting.replace(Waiting { rows, start, place, part }) {
+                    sift(panel, &held[tile.part], tile, &sums[1 - now], hits);
+                }
+                now = 1 - now;
             }
-            if let Some(tile) = waiting.replace(Waiting { rows, start, place }) {
-                sift(panel, &held, tile, &sums[1 - now], hits);
-            }
-            now = 1 - now;
         }
         place += count;
     }
     if let Some(tile) = waiting {
-        sift(panel, &held, tile, &sums[1 - now], hits);
+        sift(panel, &held[tile.part], tile, &sums[1 - now], hits);
     }
 }
 
@@ -102,10 +91,10 @@ fn sift<const G: usize>(
     panel: &Int8Panel,
     held: &Lanes<G>,
     tile: Waiting,
-    sums: &[Sums; 2],
+    sums: &Sums,
     hits: &mut Vec<Hit>,
 ) {
-    let Waiting { rows, start, place } = tile;
+    let Waiting { rows, start, place, .. } = tile;
     let end = rows.scale.len().min(start + ROWS);
     let facts = rows.scale[start..end]
         .iter()
@@ -113,7 +102,7 @@ fn sift<const G: usize>(
         .zip(rows.lost[start..end].iter().zip(&rows.size[start..end]));
     for (r, ((&scale, &shift), (&lost, &size))) in facts.enumerate() {
         let products = std::array::from_fn(|group| {
-            let part: &[i32; GROUP] = &sums[group / 2].0.as_chunks().0[r * 2 + group % 2];
+            let part: &[i32; GROUP] = &sums.0.as_chunks().0[r * 2 + group];
             // SAFETY: `part` is 16 of the sums, on a multiple of 64 bytes.
             unsafe { _mm512_load_si512(part.as_ptr().cast()) }
         });

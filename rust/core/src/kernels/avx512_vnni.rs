@@ -27,14 +27,21 @@ pub(super) struct Lanes<const V: usize> {
     scale: [__m512; V],
     share: [__m512; V],
     floor: [__m512; V],
+    /// Number of the first lane.
+    first: usize,
 }
 
 impl<const V: usize> Lanes<V> {
     #[inline]
     #[target_feature(enable = "avx512f")]
-    pub(super) fn of(panel: &Int8Panel) -> Self {
-        let load = |values| std::array::from_fn(|group| lanes(values, group));
-        Self { scale: load(panel.scale), share: load(panel.share), floor: load(panel.floor) }
+    pub(super) fn of(panel: &Int8Panel, group: usize) -> Self {
+        let load = |values| std::array::from_fn(|i| lanes(values, group + i));
+        Self {
+            scale: load(panel.scale),
+            share: load(panel.share),
+            floor: load(panel.floor),
+            first: group * GROUP,
+        }
     }
 
     /// Appends the hits of one row from its products with all lanes; `off` is what each lane's share
@@ -60,7 +67,7 @@ impl<const V: usize> Lanes<V> {
             mask |= u64::from(reached) << (v * GROUP);
         }
         if mask != 0 {
-            append(&keys, mask, row, hits);
+            append(&keys, mask, row, self.first, hits);
         }
     }
 }
@@ -69,7 +76,13 @@ impl<const V: usize> Lanes<V> {
 #[cold]
 #[inline(never)]
 #[target_feature(enable = "avx512f")]
-fn append<const V: usize>(keys: &[__m512; V], mut mask: u64, row: usize, hits: &mut Vec<Hit>) {
+fn append<const V: usize>(
+    keys: &[__m512; V],
+    mut mask: u64,
+    row: usize,
+    first: usize,
+    hits: &mut Vec<Hit>,
+) {
     let mut stored = [[0.0; GROUP]; V];
     for (stored, key) in stored.iter_mut().zip(keys) {
         // SAFETY: `stored` is 16 writable floats; the store needs no alignment.
@@ -78,7 +91,7 @@ fn append<const V: usize>(keys: &[__m512; V], mut mask: u64, row: usize, hits: &
     while mask != 0 {
         let lane = mask.trailing_zeros() as usize;
         mask &= mask - 1;
-        hits.push(Hit::new(row, lane, stored[lane / GROUP][lane % GROUP]));
+        hits.push(Hit::new(row, first + lane, stored[lane / GROUP][lane % GROUP]));
     }
 }
 
@@ -99,7 +112,7 @@ pub(super) unsafe fn scan<const R: usize, const V: usize>(
     let count = rows.scale.len();
     let quads = pitch / QUAD;
     let lines = panel.lines.as_ptr();
-    let held = Lanes::<V>::of(panel);
+    let held = Lanes::<V>::of(panel, 0);
     for start in (0..count).step_by(R) {
         let here = R.min(count - start);
         // A last, partial tile repeats its last row; those places are not looked at.

@@ -278,9 +278,8 @@ impl Kernels {
             // asserts above are what the kernel asks of the slices.
             return unsafe {
                 match groups {
-                    1 => amx_int8::scan::<1>(panel, blocks, pitch, streaming, hits),
-                    2 => amx_int8::scan::<2>(panel, blocks, pitch, streaming, hits),
-                    4 => amx_int8::scan::<4>(panel, blocks, pitch, streaming, hits),
+                    1 => amx_int8::scan::<1>(panel, blocks, pitch, hits),
+                    2 | 4 => amx_int8::scan::<2>(panel, blocks, pitch, hits),
                     _ => unreachable!("no panel has {groups} groups"),
                 }
             };

@@ -24,7 +24,7 @@ use crate::kernels::int8::Hit;
 use crate::threads::Control;
 
 /// Bytes of corpus in a block: a share of a common second-level cache, the rest is for the panels.
-const BLOCK_BYTES: usize = 512 << 10;
+const BLOCK_BYTES: usize = 1024 << 10;
 
 /// Rows of a tile, of which long chunks are multiples.
 const TILE: usize = 32;
