@@ -97,8 +97,8 @@ pub(super) fn encode(values: &[f32], codes: &mut [i8]) -> Coded {
     let (mut lost, mut sums, mut squares) = ([0.0_f32; LANES], [0; LANES], [0; LANES]);
     for (chunk, target) in chunks.iter().zip(targets) {
         for i in 0..LANES {
-            // The rounded number's low bits are the code itself.
-            let code = (chunk[i] * inverse + ROUNDER).to_bits() as i32 - ROUNDER.to_bits() as i32;
+            // The rounded number's low byte is the code itself; what is no number has one too.
+            let code = i32::from((chunk[i] * inverse + ROUNDER).to_bits() as i8);
             let rest = chunk[i] - scale * code as f32;
             lost[i] += rest * rest;
             sums[i] += code;
