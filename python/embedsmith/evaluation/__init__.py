@@ -5,26 +5,38 @@ from __future__ import annotations
 from embedsmith.evaluation._encoder_settings import EncoderSettings
 from embedsmith.evaluation._evaluate import DEFAULT_MEASURES, evaluate
 from embedsmith.evaluation._folder import ResultFolder
+from embedsmith.evaluation._latency_bucket import LatencyBucket
 from embedsmith.evaluation._model_result import ModelResult
 from embedsmith.evaluation._progress import Progress, Silent
+from embedsmith.evaluation._recall_curve import RecallCurve
 from embedsmith.evaluation._result import DataSummary, EvaluationResult
 from embedsmith.evaluation._settings import Settings
+from embedsmith.evaluation._slice import Slice
 from embedsmith.evaluation._systems import Truncation
 from embedsmith.evaluation._timing import Latency, ModelTiming, Throughput
+from embedsmith.evaluation._variant import Variant
+from embedsmith.evaluation._worst_query import Expected, Retrieved, WorstQuery
 
 __all__ = [
     "DEFAULT_MEASURES",
     "DataSummary",
     "EncoderSettings",
     "EvaluationResult",
+    "Expected",
     "Latency",
+    "LatencyBucket",
     "ModelResult",
     "ModelTiming",
     "Progress",
+    "RecallCurve",
     "ResultFolder",
+    "Retrieved",
     "Settings",
     "Silent",
+    "Slice",
     "Throughput",
     "Truncation",
+    "Variant",
+    "WorstQuery",
     "evaluate",
 ]

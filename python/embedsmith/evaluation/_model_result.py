@@ -11,8 +11,12 @@ import numpy as np
 from embedsmith.backends import Fingerprint
 from embedsmith.datasets import Run
 from embedsmith.evaluation._encoder_settings import EncoderSettings
-from embedsmith.evaluation._records import read_key, within
+from embedsmith.evaluation._recall_curve import RecallCurve
+from embedsmith.evaluation._records import plain, read_added, read_key, within
+from embedsmith.evaluation._slice import Slice
 from embedsmith.evaluation._systems import Truncation
+from embedsmith.evaluation._variant import Variant
+from embedsmith.evaluation._worst_query import WorstQuery
 from embedsmith.metrics import MetricTable, Verdict
 
 if TYPE_CHECKING:
@@ -52,6 +56,14 @@ class ModelResult:
         The verdict, or the part of a baseline, as one sentence that can be quoted.
     timing : ModelTiming
         Speed and memory.
+    slices : tuple of Slice
+        Measures per group of queries; empty if no field was asked for.
+    curve : RecallCurve or None
+        Recall by the number of documents taken.
+    variants : tuple of Variant
+        Fewer columns or bits, each with its difference to the full model; empty if not asked for.
+    worst : tuple of WorstQuery
+        The queries that it answered worst, the worst first; empty if not asked for.
     """
 
     name: str
@@ -66,6 +78,10 @@ class ModelResult:
     verdict: Verdict | None
     statement: str
     timing: ModelTiming
+    slices: tuple[Slice, ...] = ()
+    curve: RecallCurve | None = None
+    variants: tuple[Variant, ...] = ()
+    worst: tuple[WorstQuery, ...] = ()
 
     def __repr__(self) -> str:
         means = ", ".join(f"{name} {mean:.4f}" for name, mean in self.table.mean.items())
@@ -111,6 +127,10 @@ class ModelResult:
             "truncation": self.truncation.to_dict(),
             "verdict": self.verdict.to_dict() if self.verdict else None,
             "statement": self.statement,
+            "slices": plain(self.slices),
+            "curve": plain(self.curve),
+            "variants": plain(self.variants),
+            "worst": plain(self.worst),
         }
 
     @classmethod
@@ -161,6 +181,10 @@ class ModelResult:
             verdict=read_key(value, "verdict", Verdict | None),
             statement=read_key(value, "statement", str),
             timing=timing,
+            slices=read_added(value, "slices", tuple[Slice, ...], ()),
+            curve=read_added(value, "curve", RecallCurve | None, None),
+            variants=read_added(value, "variants", tuple[Variant, ...], ()),
+            worst=read_added(value, "worst", tuple[WorstQuery, ...], ()),
         )
 
 

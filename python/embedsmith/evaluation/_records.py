@@ -10,9 +10,12 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from embedsmith.exceptions import DataError
 
-__all__ = ["read_key", "record", "within"]
+__all__ = ["ADDED", "plain", "read_added", "read_key", "record", "within"]
 
 T = TypeVar("T")
+
+# Metadata of a field that results written before it was thought of lack: its default stands in.
+ADDED: Mapping[str, bool] = {"added": True}
 
 _FIX = "Take the file from where it was written, or evaluate again."
 
@@ -47,6 +50,8 @@ def within(where: str) -> Iterator[None]:
 def record(kind: type[T], value: object) -> T:
     """Return a dataclass whose fields a JSON object holds, all of them and no others.
 
+    Only a field with the metadata ``ADDED`` may be absent; it takes its default.
+
     Parameters
     ----------
     kind : type
@@ -78,7 +83,13 @@ def record(kind: type[T], value: object) -> T:
     if unknown:
         msg = f"{unknown[0]!r} is not known to this version. {_FIX}"
         raise DataError(msg)
-    return kind(**{name: read_key(given, name, hints[name]) for name in names})
+    # An older file lacks what was added since, and nothing else.
+    absent = {
+        field.name
+        for field in fields(kind)  # type: ignore[arg-type]  # of any dataclass
+        if field.metadata.get("added") and field.name not in given
+    }
+    return kind(**{n: read_key(given, n, hints[n]) for n in names if n not in absent})
 
 
 def read_key(value: Mapping[str, Any], key: str, hint: Any) -> Any:
@@ -108,6 +119,60 @@ def read_key(value: Mapping[str, Any], key: str, hint: Any) -> Any:
         raise DataError(msg)
     with within(key):
         return _read(value[key], hint)
+
+
+def read_added(value: Mapping[str, Any], key: str, hint: Any, default: Any) -> Any:
+    """Return what a JSON object holds under a key that older files lack.
+
+    Parameters
+    ----------
+    value : dict
+        Read from JSON.
+    key : str
+        Its key.
+    hint : type
+        What is expected there.
+    default : object
+        What stands for an absent key.
+
+    Returns
+    -------
+    object
+        As ``hint`` says, or the default.
+
+    Raises
+    ------
+    DataError
+        If the value is of the wrong type; names the key.
+    """
+    return read_key(value, key, hint) if key in value else default
+
+
+def plain(value: Any) -> Any:
+    """Return a record as JSON holds it: objects for dataclasses, lists for tuples.
+
+    Parameters
+    ----------
+    value : dataclass, mapping, tuple or scalar
+        What ``record`` reads.
+
+    Returns
+    -------
+    object
+        Dicts, lists and scalars, nothing of it shared with ``value``.
+
+    Examples
+    --------
+    >>> plain({"ends": (0.25, 0.5)})
+    {'ends': [0.25, 0.5]}
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    return value
 
 
 def _read(value: Any, hint: Any) -> Any:  # noqa: PLR0911 - one for each kind of type

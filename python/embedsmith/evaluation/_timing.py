@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping  # noqa: TC003 - a record's types are read when it is
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedsmith.evaluation._records import record
+from embedsmith.evaluation._latency_bucket import (
+    LatencyBucket,  # noqa: TC001 - a record's types are read when it is
+)
+from embedsmith.evaluation._records import ADDED, plain, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -79,6 +82,8 @@ class ModelTiming:
     earlier : dict
         Which of ``throughput``, ``latency`` and ``peak_memory_bytes`` an earlier run measured, and
         when: a run that finds texts in the cache cannot measure them itself.
+    latency_buckets : tuple of LatencyBucket
+        Time to embed a batch, by its size and the length of its texts; empty if not asked for.
     """
 
     n_embedded: int
@@ -89,10 +94,11 @@ class ModelTiming:
     latency: Latency | None
     peak_memory_bytes: int
     earlier: Mapping[str, str] = field(default_factory=dict)
+    latency_buckets: tuple[LatencyBucket, ...] = field(default=(), metadata=ADDED)
 
     def to_dict(self) -> Json:
         """Return plain values for JSON."""
-        return asdict(self)
+        return dict(plain(self))
 
     @classmethod
     def from_dict(cls, value: Json) -> ModelTiming:
