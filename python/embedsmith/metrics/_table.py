@@ -34,7 +34,8 @@ class MetricTable:
     query_ids : tuple of str
         The evaluated queries, in the order of the judgements.
     per_query : dict of str to ndarray of shape (n_queries,), float64
-        Values in [0, 1], read-only, one array per measure, in the order of ``query_ids``.
+        Values in [0, 1], read-only, one array per measure, in the order of ``query_ids``; none for
+        the measures in ``whole_set``.
     mean : dict of str to float
         Summed in query order in float64, never rounded.
     ci : dict of str to (float, float)
@@ -58,6 +59,9 @@ class MetricTable:
     settings : dict
         The arguments that the numbers depend on: confidence, n_resamples, seed, ties, missing,
         score_dtype.
+    whole_set : tuple of str, default ()
+        Measures that exist only over all queries (or pairs, or texts) together, such as a
+        correlation: they have a value in ``mean`` and an interval, and nothing per query.
     """
 
     measures: tuple[str, ...]
@@ -72,6 +76,7 @@ class MetricTable:
     n_no_relevant: int
     tie_share: float
     settings: Json
+    whole_set: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         means = ", ".join(f"{name} {self.mean[name]:.4f}" for name in self.measures)
@@ -89,7 +94,7 @@ class MetricTable:
             "schema": _SCHEMA,
             "measures": list(self.measures),
             "query_ids": list(self.query_ids),
-            "per_query": {name: self.per_query[name].tolist() for name in self.measures},
+            "per_query": {name: self.per_query[name].tolist() for name in self._columns},
             "mean": dict(self.mean),
             "ci": {name: list(ends) for name, ends in self.ci.items()},
             "ci_method": dict(self.ci_method),
@@ -99,7 +104,12 @@ class MetricTable:
             "n_no_relevant": self.n_no_relevant,
             "tie_share": self.tie_share,
             "settings": dict(self.settings),
+            **({"whole_set": list(self.whole_set)} if self.whole_set else {}),
         }
+
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        return tuple(name for name in self.measures if name not in self.whole_set)
 
     @classmethod
     def from_dict(cls, data: Json) -> MetricTable:
@@ -127,11 +137,16 @@ class MetricTable:
                 "Read it with the version of embedsmith that wrote it, or evaluate again."
             )
             raise DataError(msg)
+        whole_set = tuple(data.get("whole_set", ()))
         try:
             table = cls(
                 measures=tuple(data["measures"]),
                 query_ids=tuple(data["query_ids"]),
-                per_query={name: _frozen(data["per_query"][name]) for name in data["measures"]},
+                per_query={
+                    name: _frozen(data["per_query"][name])
+                    for name in data["measures"]
+                    if name not in whole_set
+                },
                 mean=dict(data["mean"]),
                 ci={name: (low, high) for name, (low, high) in data["ci"].items()},
                 ci_method=dict(data["ci_method"]),
@@ -141,6 +156,7 @@ class MetricTable:
                 n_no_relevant=data["n_no_relevant"],
                 tie_share=data["tie_share"],
                 settings=dict(data["settings"]),
+                whole_set=whole_set,
             )
         except KeyError as error:
             msg = f"the table lacks the field {error}; evaluate again to write a whole one."
@@ -160,7 +176,8 @@ class MetricTable:
         Returns
         -------
         pandas.DataFrame
-            One row per query (index ``query_id``), one column per measure; copied.
+            One row per query (index ``query_id``), one column per measure that has values per query;
+            copied.
 
         Raises
         ------
@@ -170,7 +187,7 @@ class MetricTable:
         pandas: Any = require("pandas", extra="data", feature="MetricTable.to_pandas")
         index = pandas.Index(self.query_ids, name="query_id")
         frame: pd.DataFrame = pandas.DataFrame(
-            {name: self.per_query[name].copy() for name in self.measures}, index=index
+            {name: self.per_query[name].copy() for name in self._columns}, index=index
         )
         return frame
 
