@@ -14,6 +14,15 @@ I64Array: TypeAlias = NDArray[np.int64]
 BoolArray: TypeAlias = NDArray[np.bool_]
 
 Metric: TypeAlias = Literal["cosine", "dot", "l2"]
+Task: TypeAlias = Literal[
+    "retrieval",
+    "reranking",
+    "sts",
+    "pair_classification",
+    "classification",
+    "clustering",
+    "bitext",
+]
 
 # Called with what is done and what there is to do.
 Progress: TypeAlias = Callable[[int, int], object]

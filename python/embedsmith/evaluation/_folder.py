@@ -34,7 +34,9 @@ __all__ = [
 RESULT_FILE = "result.json"
 QRELS_FILE = "qrels.txt"
 _FAMILY = "embedsmith.result/"
-SCHEMA = f"{_FAMILY}1"
+SCHEMA = f"{_FAMILY}2"
+# The earlier one knew retrieval only; what was added since has a default.
+_READABLE = (SCHEMA, f"{_FAMILY}1")
 _SHOWN = 3
 
 
@@ -151,7 +153,7 @@ class ResultFolder:
             raise OutputError(msg) from error
 
     def remove_stale(self, *, keep: Sequence[str]) -> None:
-        """Remove the run files that the evaluation here wrote, except those named.
+        """Remove the runs and judgements that the evaluation here wrote, except those named.
 
         Parameters
         ----------
@@ -160,7 +162,7 @@ class ResultFolder:
         """
         earlier = self._earlier()
         # Some file systems do not tell upper from lower case.
-        kept = {QRELS_FILE, *(name.casefold() for name in keep)}
+        kept = {name.casefold() for name in keep}
         for name in earlier.files if earlier else ():
             place = self.path / name
             if name.casefold() not in kept and earlier and earlier.wrote(place):
@@ -198,7 +200,12 @@ class _Earlier:
         content = read_result(place)
         with within(str(place)):
             data, models = content["data"], content["models"]
-            runs = {str(model["run_file"]): str(model["run_sha256"]) for model in models}
+            # Tasks without ranked documents write neither runs nor judgements.
+            runs = {
+                str(model["run_file"]): str(model["run_sha256"])
+                for model in models
+                if model["run_file"] is not None
+            }
             # Anybody may have edited the file: it is not to reach out of its folder, nor to claim
             # what an evaluation never writes.
             runs = {
@@ -206,12 +213,14 @@ class _Earlier:
                 for name, digest in runs.items()
                 if name.endswith(".run") and Path(name).name == name
             }
+            if content.get("qrels", ()) is not None:
+                runs[QRELS_FILE] = str(content["qrels_sha256"])
             return cls(
                 data_hash=str(data["hash"]),
                 data_name=str(data["name"]),
                 split=str(data["split"]),
                 models=tuple(str(model["spec"]) for model in models),
-                files={QRELS_FILE: str(content["qrels_sha256"]), **runs},
+                files=runs,
             )
 
     def wrote(self, place: Path) -> bool:
@@ -241,7 +250,7 @@ def sha256_of(path: Path) -> str:
 
 
 def read_result(path: Path) -> Json:
-    """Return the content of a result file of this version.
+    """Return the content of a result file that this version reads.
 
     Parameters
     ----------
@@ -271,9 +280,9 @@ def read_result(path: Path) -> Json:
         msg = f"{place} is not JSON ({error}). Evaluate again, with force=True (--force)."
         raise DataError(msg) from error
     schema = value.get("schema") if isinstance(value, dict) else None
-    if schema != SCHEMA:
+    if schema not in _READABLE:
         msg = (
-            f"{place} has the schema {schema!r}; this version reads {SCHEMA!r}. "
+            f"{place} has the schema {schema!r}; this version reads {' and '.join(_READABLE)}. "
             "Run the evaluation again, or read it with the version that wrote it."
         )
         raise DataError(msg)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,10 +44,10 @@ class ModelResult:
         Device, batch size, prompts and limit that it ran with; None for a lexical model.
     table : MetricTable
         Measures per query, means, intervals and counts.
-    run : Run
-        Score of each retrieved document, per query.
+    run : Run or None
+        Score of each retrieved document, per query; None for a task that ranks no documents.
     depth : int
-        Documents kept per query.
+        Documents kept per query; 0 for such a task.
     truncation : Truncation
         Texts of which the model saw only a part.
     verdict : Verdict or None
@@ -64,6 +64,10 @@ class ModelResult:
         Fewer columns or bits, each with its difference to the full model; empty if not asked for.
     worst : tuple of WorstQuery
         The queries that it answered worst, the worst first; empty if not asked for.
+    details : dict
+        What a task other than retrieval found beside its measures: similarities, thresholds,
+        predictions, values per experiment. Plain values, from which the measures can be computed
+        again; which there are is said with the task.
     """
 
     name: str
@@ -72,7 +76,7 @@ class ModelResult:
     dim: int | None
     encoder: EncoderSettings | None
     table: MetricTable
-    run: Run
+    run: Run | None
     depth: int
     truncation: Truncation
     verdict: Verdict | None
@@ -82,6 +86,7 @@ class ModelResult:
     curve: RecallCurve | None = None
     variants: tuple[Variant, ...] = ()
     worst: tuple[WorstQuery, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         means = ", ".join(f"{name} {mean:.4f}" for name, mean in self.table.mean.items())
@@ -90,22 +95,21 @@ class ModelResult:
     @property
     def n_empty(self) -> int:
         """Queries for which nothing was retrieved; they score 0."""
-        return int(np.count_nonzero(np.diff(self.run.offsets) == 0))
+        return 0 if self.run is None else int(np.count_nonzero(np.diff(self.run.offsets) == 0))
 
-    def to_dict(self, *, run_file: str) -> Json:
+    def to_dict(self, *, run_file: str | None) -> Json:
         """Return the part, without its timing, as plain values for JSON.
 
         Parameters
         ----------
-        run_file : str
-            Name of the TREC run file that is written beside it.
+        run_file : str or None
+            Name of the TREC run file that is written beside it; None if there is no run.
 
         Returns
         -------
         dict
             Everything but ``timing``. In ``run``, position in a list is the rank.
         """
-        ranked = {query: _ranked(scores) for query, scores in self.run.items()}
         return {
             "name": self.name,
             "spec": self.spec,
@@ -116,13 +120,7 @@ class ModelResult:
             "dim": self.dim,
             "encoder": asdict(self.encoder) if self.encoder else None,
             "metrics": self.table.to_dict(),
-            "run": {
-                "depth": self.depth,
-                "documents": {
-                    query: [name for name, _ in pairs] for query, pairs in ranked.items()
-                },
-                "scores": {query: [score for _, score in pairs] for query, pairs in ranked.items()},
-            },
+            "run": None if self.run is None else _run_to_dict(self.run, self.depth),
             "run_file": run_file,
             "truncation": self.truncation.to_dict(),
             "verdict": self.verdict.to_dict() if self.verdict else None,
@@ -131,6 +129,7 @@ class ModelResult:
             "curve": plain(self.curve),
             "variants": plain(self.variants),
             "worst": plain(self.worst),
+            "details": dict(self.details),
         }
 
     @classmethod
@@ -154,16 +153,10 @@ class ModelResult:
         DataError
             If a key is missing or damaged; names it.
         """
-        ranked = read_key(value, "run", Mapping[str, Any])
+        ranked = read_key(value, "run", Mapping[str, Any] | None)
         fingerprint = read_key(value, "fingerprint", Mapping[str, Any])
         with within("run"):
-            depth = read_key(ranked, "depth", int)
-            run = Run(
-                {
-                    query: dict(zip(names, ranked["scores"][query], strict=True))
-                    for query, names in ranked["documents"].items()
-                }
-            )
+            run, depth = (None, 0) if ranked is None else _run_from_dict(ranked)
         with within("metrics"):
             table = MetricTable.from_dict(read_key(value, "metrics", Mapping[str, Any]))
         with within("fingerprint"):
@@ -185,7 +178,27 @@ class ModelResult:
             curve=read_added(value, "curve", RecallCurve | None, None),
             variants=read_added(value, "variants", tuple[Variant, ...], ()),
             worst=read_added(value, "worst", tuple[WorstQuery, ...], ()),
+            details=read_added(value, "details", Mapping[str, Any], {}),
         )
+
+
+def _run_to_dict(run: Run, depth: int) -> Json:
+    ranked = {query: _ranked(scores) for query, scores in run.items()}
+    return {
+        "depth": depth,
+        "documents": {query: [name for name, _ in pairs] for query, pairs in ranked.items()},
+        "scores": {query: [score for _, score in pairs] for query, pairs in ranked.items()},
+    }
+
+
+def _run_from_dict(value: Json) -> tuple[Run, int]:
+    run = Run(
+        {
+            query: dict(zip(names, value["scores"][query], strict=True))
+            for query, names in value["documents"].items()
+        }
+    )
+    return run, read_key(value, "depth", int)
 
 
 def _ranked(scores: Mapping[str, float]) -> list[tuple[str, float]]:

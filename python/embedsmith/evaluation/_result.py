@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedsmith._files import atomic_writer
 from embedsmith._phrases import counted
+from embedsmith._typing import Task
 from embedsmith.datasets import Qrels
 from embedsmith.evaluation._folder import (
     QRELS_FILE,
@@ -22,7 +23,7 @@ from embedsmith.evaluation._folder import (
 from embedsmith.evaluation._json import to_json
 from embedsmith.evaluation._labels import run_files
 from embedsmith.evaluation._model_result import ModelResult
-from embedsmith.evaluation._records import read_key, within
+from embedsmith.evaluation._records import ADDED, read_added, read_key, within
 from embedsmith.evaluation._settings import Settings
 from embedsmith.evaluation._timing import ModelTiming
 from embedsmith.metrics import RunComparison, Verdict
@@ -44,7 +45,8 @@ class DataSummary:
     hash : str
         SHA-256 over ids, texts and judgements.
     n_documents, n_queries, n_judgements : int
-        Of this split.
+        Of this split. For a task that ranks no documents, ``n_queries`` counts its items (see
+        ``unit``), and there are no documents.
     n_unjudged : int
         Queries without a judgement in this split, which were left out.
     n_dropped : int
@@ -53,6 +55,10 @@ class DataSummary:
         Texts that are empty or blank; they are embedded like any other.
     n_repeated_documents : int
         Documents with the very text of one before them: no model can tell the two apart.
+    unit : str
+        What is measured one by one: ``"query"``, ``"pair"``, ``"text"``.
+    n_texts, n_labels, n_train : int
+        For tasks other than retrieval: distinct texts embedded, labels, and training texts.
     """
 
     name: str
@@ -66,6 +72,10 @@ class DataSummary:
     n_blank_documents: int
     n_blank_queries: int
     n_repeated_documents: int
+    unit: str = field(default="query", metadata=ADDED)
+    n_texts: int = field(default=0, metadata=ADDED)
+    n_labels: int = field(default=0, metadata=ADDED)
+    n_train: int = field(default=0, metadata=ADDED)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,8 +88,8 @@ class EvaluationResult:
         The data set.
     settings : Settings
         What was asked; ``settings.command()`` asks it again.
-    qrels : Qrels
-        The judgements.
+    qrels : Qrels or None
+        The judgements; None for a task that has none.
     models : tuple of ModelResult
         In the order given.
     comparison : RunComparison or None
@@ -90,22 +100,34 @@ class EvaluationResult:
         Where it was computed, and with what.
     timing : dict
         When, how long, with how many threads: what differs between two equal runs.
+    task : str
+        ``"retrieval"``, ``"reranking"``, ``"sts"``, ``"pair_classification"``,
+        ``"classification"``, ``"clustering"`` or ``"bitext"``.
+    gold : tuple
+        For a task without judgements, the label or score of each item, in the order of the
+        tables' ``query_ids``.
     """
 
     data: DataSummary
     settings: Settings
-    qrels: Qrels
+    qrels: Qrels | None
     models: tuple[ModelResult, ...]
     comparison: RunComparison | None
     definitions: Mapping[str, str]
     hardware: Mapping[str, object]
     versions: Mapping[str, object]
     timing: Mapping[str, object]
+    task: Task = "retrieval"
+    gold: tuple[str | float, ...] = ()
 
     def __repr__(self) -> str:
-        queries = counted(self.data.n_queries, "query", "queries")
+        unit = self.data.unit
+        items = counted(self.data.n_queries, unit, "queries" if unit == "query" else None)
         models = ", ".join(map(repr, self.models))
-        return f"EvaluationResult({self.data.name}, split {self.data.split}, {queries}: {models})"
+        task = "" if self.task == "retrieval" else f"{self.task} on "
+        return (
+            f"EvaluationResult({task}{self.data.name}, split {self.data.split}, {items}: {models})"
+        )
 
     @property
     def verdict(self) -> str:
@@ -150,19 +172,27 @@ class EvaluationResult:
         dict
             Plain values; only ``timing`` differs between two equal runs.
         """
-        names = run_files([model.name for model in self.models])
+        files = run_files([model.name for model in self.models])
+        names = [
+            None if model.run is None else file
+            for model, file in zip(self.models, files, strict=True)
+        ]
         return {
             "schema": SCHEMA,
             "command": self.settings.command(),
             "comparison": self.comparison.to_dict() if self.comparison else None,
             "data": asdict(self.data),
+            "gold": list(self.gold),
             "hardware": dict(self.hardware),
             "measures": dict(self.definitions),
             "models": [
                 model.to_dict(run_file=name) for model, name in zip(self.models, names, strict=True)
             ],
-            "qrels": {query: self.qrels[query] for query in self.qrels},
+            "qrels": None
+            if self.qrels is None
+            else {query: self.qrels[query] for query in self.qrels},
             "settings": self.settings.to_dict(),
+            "task": self.task,
             "timing": {
                 **self.timing,
                 "models": {model.name: model.timing.to_dict() for model in self.models},
@@ -199,8 +229,9 @@ class EvaluationResult:
                 with within("timing"):
                     timed = read_key(timings, name, ModelTiming)
                 models.append(ModelResult.from_dict(part, timed))
+        judged = read_key(value, "qrels", Mapping[str, Any] | None)
         with within("qrels"):
-            qrels = Qrels(read_key(value, "qrels", Mapping[str, Any]))
+            qrels = None if judged is None else Qrels(judged)
         comparison = read_key(value, "comparison", Mapping[str, Any] | None)
         with within("comparison"):
             compared = RunComparison.from_dict(comparison) if comparison else None
@@ -214,10 +245,12 @@ class EvaluationResult:
             hardware=read_key(value, "hardware", Mapping[str, Any]),
             versions=read_key(value, "versions", Mapping[str, Any]),
             timing={name: timing[name] for name in timing if name != "models"},
+            task=read_added(value, "task", Task, "retrieval"),
+            gold=read_added(value, "gold", tuple[Any, ...], ()),
         )
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
-        """Write ``result.json``, ``qrels.txt``, and one TREC run file per model.
+        """Write ``result.json``, and for ranked documents ``qrels.txt`` and a run file per model.
 
         The judgements and the runs are what trec_eval and ir_measures read, so that anybody can
         measure again: ``ir_measures qrels.txt MODEL.run nDCG@10``. Every file appears whole or
@@ -246,20 +279,26 @@ class EvaluationResult:
         """
         place = ResultFolder(folder, force=force)
         content = self.to_dict()
-        written = [entry["run_file"] for entry in content["models"]]
+        written = [entry["run_file"] for entry in content["models"] if entry["run_file"]]
         check_writable(place.path)
         place.check_content(
             data_hash=self.data.hash, models=self.settings.models, run_files=written
         )
         place.prepare()
         for model, entry in zip(self.models, content["models"], strict=True):
+            if model.run is None:
+                continue
             run_file = place.path / entry["run_file"]
             model.run.write(run_file, tag=run_file.stem)
             entry["run_sha256"] = sha256_of(run_file)
-        # Sorted as in the JSON, so that a result which was read back writes the same bytes.
-        judged = {query: dict(sorted(self.qrels[query].items())) for query in sorted(self.qrels)}
-        Qrels(judged).write(place.path / QRELS_FILE)
-        content["qrels_sha256"] = sha256_of(place.path / QRELS_FILE)
+        if self.qrels is not None:
+            # Sorted as in the JSON, so that a result which was read back writes the same bytes.
+            judged = {
+                query: dict(sorted(self.qrels[query].items())) for query in sorted(self.qrels)
+            }
+            Qrels(judged).write(place.path / QRELS_FILE)
+            content["qrels_sha256"] = sha256_of(place.path / QRELS_FILE)
+            written.append(QRELS_FILE)
         place.remove_stale(keep=written)
         result = place.path / RESULT_FILE
         with atomic_writer(result) as file:

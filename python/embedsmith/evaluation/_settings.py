@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
+from embedsmith._typing import Task  # noqa: TC001 - a record's types are read when it is
 from embedsmith.backends import DEFAULT_BATCH_SIZE
-from embedsmith.evaluation._records import record
+from embedsmith.evaluation._records import ADDED, record
 
 if TYPE_CHECKING:
     from embedsmith._typing import Json
@@ -31,7 +33,7 @@ class Settings:
     measures : tuple of str
         Canonical names, such as ``nDCG@10``.
     depth : int
-        Documents kept per query.
+        Documents kept per query; 0 for a task that ranks no documents.
     device, batch_size, max_tokens, truncate_dim, query_prompt, document_prompt
         As ``load_encoder`` takes them, for models that were given by their specs; None is the
         model's own. ``ModelResult.encoder`` says how each model ran.
@@ -45,6 +47,10 @@ class Settings:
         Level of the intervals.
     fine_tune_below, keep_above : float
         Thresholds of the verdict.
+    task : str
+        What the embeddings are measured on.
+    n_experiments, samples_per_label, n_neighbors : int
+        As ``evaluate`` takes them for classification and clustering.
     """
 
     data: str
@@ -64,6 +70,10 @@ class Settings:
     confidence: float = 0.95
     fine_tune_below: float = 0.8
     keep_above: float = 0.9
+    task: Task = dataclasses.field(default="retrieval", metadata=ADDED)
+    n_experiments: int = dataclasses.field(default=10, metadata=ADDED)
+    samples_per_label: int = dataclasses.field(default=8, metadata=ADDED)
+    n_neighbors: int = dataclasses.field(default=5, metadata=ADDED)
 
     def command(self) -> list[str]:
         """Return the command that repeats the numbers, without the places it reads and writes.
@@ -77,7 +87,9 @@ class Settings:
         words = ["embedsmith", "eval", "--data", self.data, "--split", self.split]
         for model in self.models:
             words += ["--model", model]
-        words += ["--measures", ",".join(self.measures), "--depth", str(self.depth)]
+        words += ["--measures", ",".join(self.measures)]
+        if self.depth:
+            words += ["--depth", str(self.depth)]
         for field in fields(self):
             value = getattr(self, field.name)
             # A field with a default is an option, and one left at None was not given.

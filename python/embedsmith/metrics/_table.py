@@ -176,8 +176,8 @@ class MetricTable:
         Returns
         -------
         pandas.DataFrame
-            One row per query (index ``query_id``), one column per measure that has values per query;
-            copied.
+            One row per query (index ``query_id``), one column per measure that has a value per
+            query; copied.
 
         Raises
         ------

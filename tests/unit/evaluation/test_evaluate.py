@@ -61,6 +61,7 @@ def test_a_perfect_model_measures_one_on_every_query(data):
     result = evaluate("bm25", data, latency_queries=0)
     (model,) = result.models
     assert model.table.mean == {"nDCG@10": 1.0, "R@10": 1.0, "RR@10": 1.0}
+    assert model.run is not None
     assert model.run["q3"].keys() == {"d3"}
     assert result.comparison is None
 
@@ -165,6 +166,8 @@ def test_distances_rank_the_nearest_first(data):
     cosine = evaluate(encoder, data, latency_queries=0).models[0]
     encoder.metric = "l2"
     distance = evaluate(encoder, data, latency_queries=0).models[0]
+    assert distance.run is not None
+    assert cosine.run is not None
     assert max(max(docs.values()) for docs in distance.run.values()) <= 0
     assert distance.table.mean["R@10"] == cosine.table.mean["R@10"]
     assert [list(distance.run[q]) for q in data.queries.ids] == [
