@@ -7,6 +7,7 @@ from pathlib import Path
 
 from embedsmith import _core
 from embedsmith.datasets._dataset import Dataset
+from embedsmith.datasets._fields import read_fields
 from embedsmith.datasets._paths import listing
 from embedsmith.datasets._qrels import Qrels
 from embedsmith.datasets._texts import Corpus, Queries
@@ -26,10 +27,11 @@ def load_beir(folder: Path, *, split: str, allow_missing: bool = False) -> Datas
         raise DataError(_no_dataset(folder))
     # Judgements first: they are small, and a wrong split is said before a large corpus is read.
     qrels = Qrels.read(_split_file(judgements, split))
+    query_ids, query_texts = _core.read_queries(queries)
     return Dataset.build(
         folder.resolve().name,
         Corpus(*_core.read_corpus(corpus)),
-        Queries(*_core.read_queries(queries)),
+        Queries(query_ids, query_texts, read_fields(queries, len(query_ids))),
         qrels,
         split=split,
         path=folder,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedsmith._phrases import counted
-from embedsmith.datasets._texts import Corpus, Queries
 from embedsmith.exceptions import DataError
 from embedsmith.metrics._inputs import first_ids
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from embedsmith.datasets._qrels import Qrels
+    from embedsmith.datasets._texts import Corpus, Queries
 
 __all__ = ["Dataset"]
 
@@ -129,8 +129,8 @@ class Dataset:
                     )
                     raise DataError(msg)
                 qrels = qrels._keep(keep)  # noqa: SLF001 - of this package
-        kept = [pair for pair in zip(queries.ids, queries.texts, strict=True) if pair[0] in qrels]
-        judged_queries = Queries(tuple(i for i, _ in kept), tuple(t for _, t in kept))
+        kept = [place for place, query_id in enumerate(queries.ids) if query_id in qrels]
+        judged_queries = queries.take(kept)
         n_unjudged = len(queries) - len(judged_queries)
         if not kept:
             raise DataError(_unknown_message(name, qrels, *_unknown(corpus, queries, qrels)))

@@ -39,7 +39,8 @@ def load_dataset(
     ``queries.jsonl`` (``_id``, ``text``) and ``qrels/SPLIT.tsv`` (``query-id``, ``corpus-id``,
     ``score`` with tabs; TREC's four columns are taken too), each perhaps with ``.gz``. What is
     embedded is the title, a blank and the text; without a title there is no leading blank. An
-    ``_id`` that is a whole number counts as its digits; fields of other names are not read.
+    ``_id`` that is a whole number counts as its digits. What a query has beside them, or in BEIR's
+    object ``metadata``, is kept in ``Queries.metadata``; a document's further fields are not read.
 
     **A file of JSON lines** has ``query``, ``positive`` (or ``positives``) and perhaps
     ``negative`` (or ``negatives``), a string or a list of strings each. The corpus is the

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from embedsmith.exceptions import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = ["Corpus", "Queries"]
 
@@ -92,9 +92,53 @@ class Queries(_Texts):
         Distinct.
     texts : tuple of str
         What is embedded, one for each id.
+    metadata : mapping of str to sequence, optional
+        Further fields by name (product, language), one value for each id; None where a query has
+        none. They are not embedded, and not part of :attr:`Dataset.hash`.
 
     Raises
     ------
     DataError
         If the counts differ, an id stands twice, or something is no string.
+
+    Examples
+    --------
+    >>> asked = Queries(("q1", "q2"), ("fee?", "Gebühr?"), {"language": ("en", "de")})
+    >>> asked.take([1])
+    Queries(ids=('q2',), texts=('Gebühr?',), metadata={'language': ('de',)})
     """
+
+    # A mapping has no hash; ids and texts are what tells queries apart.
+    metadata: Mapping[str, tuple[Any, ...]] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        # Two arguments: a class with slots is made anew, and a bare super() would miss it.
+        super(Queries, self).__post_init__()
+        kept = {name: tuple(values) for name, values in self.metadata.items()}
+        for name, values in kept.items():
+            if len(values) != len(self.ids):
+                msg = (
+                    f"Queries has {len(values)} values of the field {name!r} for {len(self.ids)} "
+                    "ids. Pass one for each id, None where there is none."
+                )
+                raise DataError(msg)
+        object.__setattr__(self, "metadata", kept)
+
+    def take(self, places: Sequence[int]) -> Queries:
+        """Return some of the queries, with their fields.
+
+        Parameters
+        ----------
+        places : sequence of int
+            Positions, in the order wanted.
+
+        Returns
+        -------
+        Queries
+            Those, and no others.
+        """
+        return Queries(
+            tuple(self.ids[place] for place in places),
+            tuple(self.texts[place] for place in places),
+            {name: tuple(of[place] for place in places) for name, of in self.metadata.items()},
+        )

@@ -11,6 +11,7 @@ import numpy as np
 from embedsmith.backends import Fingerprint
 from embedsmith.datasets import Run
 from embedsmith.evaluation._encoder_settings import EncoderSettings
+from embedsmith.evaluation._ranking import ranked
 from embedsmith.evaluation._recall_curve import RecallCurve
 from embedsmith.evaluation._records import plain, read_added, read_key, within
 from embedsmith.evaluation._slice import Slice
@@ -153,10 +154,10 @@ class ModelResult:
         DataError
             If a key is missing or damaged; names it.
         """
-        ranked = read_key(value, "run", Mapping[str, Any] | None)
+        listed = read_key(value, "run", Mapping[str, Any] | None)
         fingerprint = read_key(value, "fingerprint", Mapping[str, Any])
         with within("run"):
-            run, depth = (None, 0) if ranked is None else _run_from_dict(ranked)
+            run, depth = (None, 0) if listed is None else _run_from_dict(listed)
         with within("metrics"):
             table = MetricTable.from_dict(read_key(value, "metrics", Mapping[str, Any]))
         with within("fingerprint"):
@@ -183,11 +184,11 @@ class ModelResult:
 
 
 def _run_to_dict(run: Run, depth: int) -> Json:
-    ranked = {query: _ranked(scores) for query, scores in run.items()}
+    lists = {query: ranked(scores.items()) for query, scores in run.items()}
     return {
         "depth": depth,
-        "documents": {query: [name for name, _ in pairs] for query, pairs in ranked.items()},
-        "scores": {query: [score for _, score in pairs] for query, pairs in ranked.items()},
+        "documents": {query: [name for name, _ in pairs] for query, pairs in lists.items()},
+        "scores": {query: [score for _, score in pairs] for query, pairs in lists.items()},
     }
 
 
@@ -199,9 +200,3 @@ def _run_from_dict(value: Json) -> tuple[Run, int]:
         }
     )
     return run, read_key(value, "depth", int)
-
-
-def _ranked(scores: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Return the documents in the order of the run file: score, then id by bytes, descending."""
-    by_id = sorted(scores.items(), key=lambda pair: pair[0].encode("utf-8"), reverse=True)
-    return sorted(by_id, key=lambda pair: -pair[1])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping  # noqa: TC003 - a record's types are read when it is
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from embedsmith.evaluation._records import plain, record
+from embedsmith.evaluation._records import ADDED, plain, record
 
 if TYPE_CHECKING:
     from embedsmith._typing import Json
@@ -32,6 +33,12 @@ class Slice:
         Interval of each mean, at the evaluation's confidence.
     small : bool
         Whether the group has too few queries for its numbers to be read one by one.
+    against : str or None
+        The model that ``difference`` is taken against: the first one of the comparison. None for
+        that model itself, and where there is no other.
+    difference : dict of str to (float, float, float)
+        Mean over the group's queries of this model's value less that one's, and the ends of its
+        paired interval; not corrected for the number of groups.
     """
 
     field: str
@@ -40,6 +47,10 @@ class Slice:
     mean: Mapping[str, float]
     ci: Mapping[str, tuple[float, float]]
     small: bool
+    against: str | None = dataclasses.field(default=None, metadata=ADDED)
+    difference: Mapping[str, tuple[float, float, float]] = dataclasses.field(
+        default_factory=dict, metadata=ADDED
+    )
 
     def to_dict(self) -> Json:
         """Return plain values for JSON."""

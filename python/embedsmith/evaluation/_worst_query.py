@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from embedsmith.evaluation._records import plain, record
+from embedsmith.evaluation._records import ADDED, plain, record
 
 if TYPE_CHECKING:
     from embedsmith._typing import Json
@@ -72,9 +72,11 @@ class WorstQuery:
     value : float
         Its value by that measure.
     expected : tuple of Expected
-        Relevant documents, the highest grade first.
+        Relevant documents, the highest grade first; of many the first 20.
     retrieved : tuple of Retrieved
         The first documents of the list, in order.
+    n_expected : int or None
+        Relevant documents that there are; None: all of them are in ``expected``.
     """
 
     query_id: str
@@ -83,6 +85,7 @@ class WorstQuery:
     value: float
     expected: tuple[Expected, ...]
     retrieved: tuple[Retrieved, ...]
+    n_expected: int | None = field(default=None, metadata=ADDED)
 
     def to_dict(self) -> Json:
         """Return plain values for JSON."""

@@ -1,0 +1,94 @@
+"""What the lines of a JSONL file hold beside ids and texts."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from embedsmith.exceptions import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["read_fields"]
+
+# What the reader of ids and texts takes; a title of a query is not used, and so no field.
+_TAKEN = frozenset({"_id", "text", "title"})
+# BEIR's own place for further fields.
+_NESTED = "metadata"
+# Each key of an object stands before this, so that a line with fewer of them has no further keys.
+_KEY = re.compile(rb'"\s*:')
+_GZIP = b"\x1f\x8b"
+
+
+def read_fields(path: Path, n_lines: int) -> dict[str, tuple[Any, ...]]:
+    """Return the further fields of a JSONL file that was read without an error before.
+
+    A field stands beside ``_id`` and ``text``, or in the object ``metadata``.
+
+    Parameters
+    ----------
+    path : Path
+        Plain or gzip.
+    n_lines : int
+        Entries that it has.
+
+    Returns
+    -------
+    dict of str to tuple
+        Per field one value for each line that is not blank, in order; None where it is absent.
+
+    Raises
+    ------
+    DataError
+        If a field stands in both places with different values, or the file has changed.
+    """
+    columns: dict[str, list[Any]] = {}
+    count = 0
+    for line in _lines(path):
+        if not line.strip():
+            continue
+        if len(_KEY.findall(line)) > 2:  # noqa: PLR2004 - an id and a text
+            for field, value in _fields(line, path).items():
+                columns.setdefault(field, [None] * n_lines)[count : count + 1] = [value]
+        count += 1
+    if count != n_lines or any(len(column) != n_lines for column in columns.values()):
+        msg = f"{path} changed while it was read ({count} lines, {n_lines} before). Read it again."
+        raise DataError(msg)
+    return {field: tuple(column) for field, column in columns.items()}
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        zipped = file.read(2) == _GZIP
+    with gzip.open(path) if zipped else path.open("rb") as file:
+        for number, line in enumerate(file):
+            yield line if number else line.removeprefix(codecs.BOM_UTF8)
+
+
+def _fields(line: bytes, path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(line)
+    except RecursionError as error:
+        msg = f"{path}: {line[:60]!r}... nests lists or objects too deeply. Flatten its fields."
+        raise DataError(msg) from error
+    inner = content.get(_NESTED)
+    fields = {
+        name: value
+        for name, value in content.items()
+        if name not in _TAKEN and not (name == _NESTED and isinstance(inner, dict))
+    }
+    if not isinstance(inner, dict):
+        return fields
+    for name, value in inner.items():
+        if name in fields and fields[name] != value:
+            msg = (
+                f"{path}: {content.get('_id')!r} has the field {name!r} twice, as {fields[name]!r} "
+                f"and in {_NESTED!r} as {value!r}. Remove one of them."
+            )
+            raise DataError(msg)
+    return {**fields, **inner}

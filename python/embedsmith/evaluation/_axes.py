@@ -1,0 +1,124 @@
+"""What is asked of an evaluation beside its table: slices, curves, worst queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from embedsmith._validate import as_count
+from embedsmith.evaluation._curve import recall_curve
+from embedsmith.evaluation._gallery import EXCERPT_CHARS, worst_queries
+from embedsmith.exceptions import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from embedsmith.datasets import Dataset
+    from embedsmith.evaluation._model_result import ModelResult
+    from embedsmith.metrics import Measure, MetricTable
+
+__all__ = ["SMALL_SLICE", "WORST", "Axes"]
+
+# Below this, one query moves a share by more than 3 points.
+SMALL_SLICE = 30
+WORST = 10
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The further questions to an evaluation, checked.
+
+    Attributes
+    ----------
+    slices : tuple of str
+        Fields of the queries to group by.
+    small_slice : int
+        Groups of fewer queries are marked and warned about.
+    worst : int
+        How many of the worst queries are kept.
+    excerpt_chars : int
+        Most characters of a text that is shown.
+    excerpts : bool
+        Whether texts are shown at all.
+    """
+
+    slices: tuple[str, ...] = ()
+    small_slice: int = SMALL_SLICE
+    worst: int = WORST
+    excerpt_chars: int = EXCERPT_CHARS
+    excerpts: bool = True
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        slices: str | Iterable[str],
+        small_slice: int,
+        worst: int,
+        excerpt_chars: int,
+        excerpts: bool,
+    ) -> Axes:
+        """Return the questions, or say which of them has no answer.
+
+        Raises
+        ------
+        ShapeError
+            If a count is out of range.
+        DataError
+            If a field is named twice, or is no name.
+        """
+        return cls(
+            slices=_fields(slices),
+            small_slice=as_count("small_slice", small_slice),
+            worst=as_count("worst", worst, least=0),
+            excerpt_chars=as_count("excerpt_chars", excerpt_chars),
+            excerpts=excerpts,
+        )
+
+    def answer(
+        self,
+        model: ModelResult,
+        data: Dataset,
+        measured: Callable[[Sequence[Measure]], MetricTable],
+    ) -> ModelResult:
+        """Return a model's part with what can be told of it alone.
+
+        Parameters
+        ----------
+        model : ModelResult
+            Measured.
+        data : Dataset
+            What it was measured on.
+        measured : callable
+            Measures its run by further measures.
+
+        Returns
+        -------
+        ModelResult
+            With its curve and its worst queries.
+        """
+        if model.run is None:
+            return model
+        return replace(
+            model,
+            curve=recall_curve(measured, min(model.depth, len(data.corpus))),
+            worst=worst_queries(
+                data,
+                model.table,
+                model.run,
+                count=self.worst,
+                chars=self.excerpt_chars if self.excerpts else None,
+            ),
+        )
+
+
+def _fields(slices: str | Iterable[str]) -> tuple[str, ...]:
+    fields = (slices,) if isinstance(slices, str) else tuple(slices)
+    for place, field in enumerate(fields):
+        if not isinstance(field, str) or not field:
+            msg = f"slices names {field!r}, which is no field. Pass names, such as 'product'."
+            raise DataError(msg)
+        if field in fields[:place]:
+            msg = f"slices names the field {field!r} twice. Name it once."
+            raise DataError(msg)
+    return fields
