@@ -17,6 +17,9 @@ from embedsmith.cli._progress import progress_on_stderr
 from embedsmith.datasets import load_dataset
 from embedsmith.evaluation import (
     DEFAULT_MEASURES,
+    EXCERPT_CHARS,
+    SMALL_SLICE,
+    WORST,
     EvaluationResult,
     ResultFolder,
     Silent,
@@ -211,6 +214,34 @@ def eval_command(
     latency_queries: Annotated[
         int, typer.Option(metavar="N", min=0, help="Queries timed one at a time; 0 times none.")
     ] = 100,
+    slices: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--slice",
+            metavar="FIELD",
+            help="Measure by groups of this field of the queries (length: their characters); give "
+            "it once per field.",
+        ),
+    ] = None,
+    small_slice: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Warn of groups of fewer queries.")
+    ] = SMALL_SLICE,
+    worst: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, help="Worst queries to keep with what was found instead; 0: none."
+        ),
+    ] = WORST,
+    excerpts: Annotated[
+        bool,
+        typer.Option(
+            "--excerpts/--no-excerpts",
+            help="Keep the beginnings of their texts in result.json, or ids only.",
+        ),
+    ] = True,
+    excerpt_chars: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Most characters of such a text.")
+    ] = EXCERPT_CHARS,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -266,6 +297,11 @@ def eval_command(
             fine_tune_below=fine_tune_below,
             keep_above=keep_above,
             latency_queries=latency_queries,
+            slices=slices or (),
+            small_slice=small_slice,
+            worst=worst,
+            excerpts=excerpts,
+            excerpt_chars=excerpt_chars,
             threads=threads,
             progress=Silent() if quiet else progress_on_stderr(),
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
 from embedsmith._validate import as_count
 from embedsmith.evaluation._curve import recall_curve
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from embedsmith.evaluation._model_result import ModelResult
     from embedsmith.metrics import Measure, MetricTable
 
-__all__ = ["SMALL_SLICE", "WORST", "Axes"]
+__all__ = ["EXCERPT_CHARS", "SMALL_SLICE", "WORST", "Axes"]
 
 # Below this, one query moves a share by more than 3 points.
 SMALL_SLICE = 30
@@ -75,6 +75,10 @@ class Axes:
             excerpts=excerpts,
         )
 
+    def settings(self) -> dict[str, Any]:
+        """Return the questions under the names that ``Settings`` gives them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     def answer(
         self,
         model: ModelResult,
@@ -113,9 +117,9 @@ class Axes:
 
 
 def _fields(slices: str | Iterable[str]) -> tuple[str, ...]:
-    fields = (slices,) if isinstance(slices, str) else tuple(slices)
+    fields: tuple[Any, ...] = (slices,) if isinstance(slices, str) else tuple(slices)
     for place, field in enumerate(fields):
-        if not isinstance(field, str) or not field:
+        if not isinstance(field, str) or not field.strip():
             msg = f"slices names {field!r}, which is no field. Pass names, such as 'product'."
             raise DataError(msg)
         if field in fields[:place]:

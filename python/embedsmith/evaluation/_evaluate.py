@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from embedsmith._core import thread_count
 from embedsmith.backends import DEFAULT_BATCH_SIZE, Bm25, EmbeddingCache, load_encoder
 from embedsmith.datasets import Dataset, Run, load_dataset
+from embedsmith.evaluation._axes import EXCERPT_CHARS, SMALL_SLICE, WORST, Axes
 from embedsmith.evaluation._definitions import define
 from embedsmith.evaluation._environment import hardware, versions
 from embedsmith.evaluation._model_result import ModelResult
@@ -20,6 +21,7 @@ from embedsmith.evaluation._progress import Progress, Silent
 from embedsmith.evaluation._result import DataSummary, EvaluationResult
 from embedsmith.evaluation._runner import Observation, Runner
 from embedsmith.evaluation._settings import Settings
+from embedsmith.evaluation._slices import Slicer
 from embedsmith.evaluation._statement import VERDICT_MEASURE, Judge
 from embedsmith.exceptions import ShapeError
 from embedsmith.metrics import (
@@ -71,6 +73,11 @@ def evaluate(
     fine_tune_below: float = 0.8,
     keep_above: float = 0.9,
     latency_queries: int = 100,
+    slices: str | Iterable[str] = (),
+    small_slice: int = SMALL_SLICE,
+    worst: int = WORST,
+    excerpts: bool = True,
+    excerpt_chars: int = EXCERPT_CHARS,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> EvaluationResult:
@@ -111,6 +118,20 @@ def evaluate(
         Thresholds of the verdict on Recall@10.
     latency_queries : int, default 100
         Queries timed one at a time, embedding and search together; 0 times none.
+    slices : str or iterable of str, optional
+        Fields of ``data.queries.metadata`` to measure by group, each group with its intervals and
+        its paired difference to the first model of the comparison; ``"length"`` is characters of
+        the query. Numbers with more than 8 values are cut at their quartiles.
+    small_slice : int, default 30
+        Groups of fewer queries are marked and warned about.
+    worst : int, default 10
+        Queries to keep with what was expected and what was found, the worst first, by the first of
+        ``measures``; 0 keeps none.
+    excerpts : bool, default True
+        Whether these carry the beginnings of texts. Without, they name ids only, so that a result
+        holds no text and may leave the house.
+    excerpt_chars : int, default 200
+        Most characters of such a beginning.
     threads : int, optional
         Threads of the search; default: all cores.
     progress : Progress, optional
@@ -128,9 +149,9 @@ def evaluate(
     ModelError
         If a model cannot be used or is given twice.
     DataError
-        If the data set is empty or contradicts itself.
+        If the data set is empty or contradicts itself, or no query has a field of ``slices``.
     ShapeError
-        If ``depth`` or ``latency_queries`` is out of range.
+        If a count, such as ``depth``, is out of range.
 
     Examples
     --------
@@ -149,12 +170,21 @@ def evaluate(
         seed=seed,
         threads=threads,
     )
+    axes = Axes.of(
+        slices=slices,
+        small_slice=small_slice,
+        worst=worst,
+        excerpts=excerpts,
+        excerpt_chars=excerpt_chars,
+    )
     depth = _depth(depth, parsed)
     if latency_queries < 0:
         msg = f"latency_queries is {latency_queries}; use 0 to time none, or how many to time."
         raise ShapeError(msg)
     if not isinstance(data, Dataset):
         data = load_dataset(data, split=split, allow_missing=allow_missing)
+    slicer = Slicer(axes.slices, axes.small_slice, confidence, seed, threads)
+    slicer.check(data.queries)
     options: Json = {
         "device": device,
         "batch_size": batch_size,
@@ -187,6 +217,7 @@ def evaluate(
             confidence=confidence,
             fine_tune_below=fine_tune_below,
             keep_above=keep_above,
+            **axes.settings(),
         )
         place = {"hardware": hardware(), "versions": versions()}
         runner = Runner(
@@ -202,11 +233,13 @@ def evaluate(
             observation = runner.run(entry.label, entry.model)
             # Its memory is to be free before the next one loads.
             entry.release()
-            models.append(_measured(entry.label, observation, data, parsed, judge, depth=depth))
+            models.append(
+                _measured(entry.label, observation, data, parsed, judge, depth=depth, axes=axes)
+            )
+    # A baseline goes first, so that each difference tells what a model adds to it.
+    in_order = sorted(models, key=lambda model: model.dim is not None)
     comparison = None
     if len(models) > 1:
-        # A baseline goes first, so that each difference tells what a model adds to it.
-        in_order = sorted(models, key=lambda model: model.dim is not None)
         comparison = compare_tables(
             {model.name: model.table for model in in_order},
             confidence=confidence,
@@ -217,7 +250,7 @@ def evaluate(
         data=_summary(data),
         settings=settings,
         qrels=data.qrels,
-        models=tuple(models),
+        models=slicer.cut(models, data.queries, in_order[0].name),
         comparison=comparison,
         definitions={str(measure): define(measure) for measure in parsed},
         hardware=place["hardware"],
@@ -266,6 +299,7 @@ def _measured(
     judge: Judge,
     *,
     depth: int,
+    axes: Axes,
 ) -> ModelResult:
     hits = observation.hits
     if observation.metric == "l2":
@@ -291,7 +325,7 @@ def _measured(
         statement = judge.describe(label, observation.fingerprint, data, decisive)
     else:
         verdict, statement = judge.judge(label, observation.fingerprint, data, decisive)
-    return ModelResult(
+    result = ModelResult(
         name=label,
         spec=observation.spec,
         fingerprint=observation.fingerprint,
@@ -305,6 +339,7 @@ def _measured(
         statement=statement,
         timing=observation.timing,
     )
+    return axes.answer(result, data, partial(measured, confidence=None))
 
 
 def _summary(data: Dataset) -> DataSummary:

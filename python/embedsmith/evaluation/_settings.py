@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import MISSING, asdict, dataclass, fields
-from typing import TYPE_CHECKING
+from dataclasses import MISSING, dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 from embedsmith._typing import Task  # noqa: TC001 - a record's types are read when it is
 from embedsmith.backends import DEFAULT_BATCH_SIZE
-from embedsmith.evaluation._records import ADDED, record
+from embedsmith.evaluation._axes import EXCERPT_CHARS, SMALL_SLICE, WORST
+from embedsmith.evaluation._records import ADDED, plain, record
 
 if TYPE_CHECKING:
     from embedsmith._typing import Json
@@ -51,6 +52,8 @@ class Settings:
         What the embeddings are measured on.
     n_experiments, samples_per_label, n_neighbors : int
         As ``evaluate`` takes them for classification and clustering.
+    slices, small_slice, worst, excerpts, excerpt_chars
+        As ``evaluate`` takes them.
     """
 
     data: str
@@ -74,6 +77,11 @@ class Settings:
     n_experiments: int = dataclasses.field(default=10, metadata=ADDED)
     samples_per_label: int = dataclasses.field(default=8, metadata=ADDED)
     n_neighbors: int = dataclasses.field(default=5, metadata=ADDED)
+    slices: tuple[str, ...] = dataclasses.field(default=(), metadata=ADDED)
+    small_slice: int = dataclasses.field(default=SMALL_SLICE, metadata=ADDED)
+    worst: int = dataclasses.field(default=WORST, metadata=ADDED)
+    excerpts: bool = dataclasses.field(default=True, metadata=ADDED)
+    excerpt_chars: int = dataclasses.field(default=EXCERPT_CHARS, metadata=ADDED)
 
     def command(self) -> list[str]:
         """Return the command that repeats the numbers, without the places it reads and writes.
@@ -95,17 +103,12 @@ class Settings:
             # A field with a default is an option, and one left at None was not given.
             if field.default is MISSING or value is None or value == field.default:
                 continue
-            option = "--" + field.name.replace("_", "-")
-            words += [option] if value is True else [option, str(value)]
+            words += _option(field.name, value)
         return words
 
     def to_dict(self) -> Json:
         """Return plain values for JSON."""
-        return {
-            **asdict(self),
-            "models": list(self.models),
-            "measures": list(self.measures),
-        }
+        return dict(plain(self))
 
     @classmethod
     def from_dict(cls, value: Json) -> Settings:
@@ -122,3 +125,16 @@ class Settings:
             Equal to the one written.
         """
         return record(cls, value)
+
+
+def _option(name: str, value: Any) -> list[str]:
+    """Return an option of the command line as it is typed."""
+    option = "--" + name.replace("_", "-")
+    if isinstance(value, bool):
+        return [option if value else option.replace("--", "--no-", 1)]
+    if name == "slices":
+        # A field's name may hold a comma.
+        return [word for field in value for word in ("--slice", field)]
+    if isinstance(value, tuple):
+        return [option, ",".join(map(str, value))]
+    return [option, str(value)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from embedsmith._phrases import counted
 from embedsmith.reports._columns import Column, fits, lay_out
 from embedsmith.reports._table import model_table
+from embedsmith.reports._terminal_axes import axis_sections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,6 +47,7 @@ def evaluation_report(
     ]
     if result.comparison is not None:
         parts.append(_differences(result, width))
+    parts += axis_sections(result, width=width)
     parts.append(
         "Verdict\n" + "\n".join(_fill(model.statement, width, "  ") for model in result.models)
     )

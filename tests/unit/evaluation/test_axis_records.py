@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
@@ -45,7 +45,7 @@ def test_a_record_survives_the_trip_through_json(value):
 
 @pytest.mark.parametrize("value", [SLICE, CURVE, VARIANT, WORST, BUCKET])
 def test_a_record_without_one_of_its_keys_is_refused(value):
-    for key in value.to_dict():
+    for key in (field.name for field in fields(value) if not field.metadata.get("added")):
         spoilt = {name: kept for name, kept in value.to_dict().items() if name != key}
         with pytest.raises(DataError, match=f"'{key}' is missing"):
             type(value).from_dict(spoilt)

@@ -1,3 +1,5 @@
+from dataclasses import fields
+
 from embedsmith.evaluation._settings import Settings
 
 PLAIN = Settings("d", "test", ("st:m", "bm25"), ("nDCG@10", "R@10"), 100)
@@ -29,11 +31,22 @@ def test_the_command_carries_every_setting_that_can_change_a_number():
         confidence=0.9,
         fine_tune_below=0.5,
         keep_above=0.6,
+        task="sts",
+        n_experiments=3,
+        samples_per_label=4,
+        n_neighbors=2,
+        slices=("product", "language"),
+        small_slice=5,
+        worst=3,
+        excerpts=False,
+        excerpt_chars=20,
     )
     words = settings.command()
-    for name in vars(settings):
-        if name not in {"models", "data"}:
-            assert f"--{name.replace('_', '-')}" in words
+    options = {"models": "--model", "slices": "--slice", "excerpts": "--no-excerpts"}
+    for field in fields(settings):
+        assert getattr(settings, field.name) != field.default, field.name
+        assert options.get(field.name, f"--{field.name.replace('_', '-')}") in words
+    assert words[words.index("--slice") :][:4] == ["--slice", "product", "--slice", "language"]
     assert words[words.index("--query-prompt") + 1] == "q: "
 
 

@@ -1,0 +1,126 @@
+"""Slices, recall by depth and worst queries as plain text."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from embedsmith._phrases import counted
+from embedsmith.reports._columns import Column, lay_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from embedsmith.evaluation import EvaluationResult, ModelResult, WorstQuery
+
+__all__ = ["axis_sections"]
+
+# More is in result.json, and in a report made of it.
+_SHOWN_WORST = 3
+_SHOWN_POINTS = (1, 3, 5, 10, 20, 50, 100, 1000)
+
+
+def axis_sections(result: EvaluationResult, *, width: int) -> list[str]:
+    """Return what an evaluation found beside its table, one text for each part that it has.
+
+    Parameters
+    ----------
+    result : EvaluationResult
+        What to show.
+    width : int
+        Characters per line.
+
+    Returns
+    -------
+    list of str
+        Empty if nothing of it was asked for.
+    """
+    return [
+        section
+        for section in (
+            _recall(result.models, width),
+            _slices(result, width),
+            _worst(result, width),
+        )
+        if section
+    ]
+
+
+def _recall(models: Sequence[ModelResult], width: int) -> str:
+    curves = [(model.name, model.curve) for model in models if model.curve is not None]
+    if not curves:
+        return ""
+    points = [k for k in _SHOWN_POINTS if all(k in curve.ks for _, curve in curves)]
+    key = Column("recall at", tuple(name for name, _ in curves), "left")
+    columns = [
+        Column(f"{k:,}", tuple(f"{curve.recall[curve.ks.index(k)]:.3f}" for _, curve in curves))
+        for k in points
+    ]
+    return lay_out(key, [[column] for column in columns], width=width)
+
+
+def _slices(result: EvaluationResult, width: int) -> str:
+    models = [model for model in result.models if model.slices]
+    if not models:
+        return ""
+    measure = next(iter(models[0].slices[0].mean))
+    level = 100 * result.settings.confidence
+    note = (
+        f"By group of queries, {measure}, with the {level:g} % interval of its mean. "
+        f"!: fewer than {counted(result.settings.small_slice, 'query', 'queries')}. Of many "
+        "groups some lie outside their intervals by chance."
+    )
+    blocks = [_fill(note, width)]
+    for field in result.settings.slices:
+        rows = [group for group in models[0].slices if group.field == field]
+        key = Column(field, tuple(group.value for group in rows), "left")
+        sizes = Column("queries", tuple(f"{g.n_queries:,}{'!' if g.small else ''}" for g in rows))
+        columns = [
+            [
+                Column(
+                    model.name,
+                    tuple(
+                        f"{group.mean[measure]:.3f} [{low:.3f}, {high:.3f}]"
+                        for group in model.slices
+                        if group.field == field
+                        for low, high in [group.ci[measure]]
+                    ),
+                )
+            ]
+            for model in models
+        ]
+        blocks.append(lay_out(key, [[sizes], *columns], width=width))
+    return "\n\n".join(blocks)
+
+
+def _worst(result: EvaluationResult, width: int) -> str:
+    models = [model for model in result.models if model.worst]
+    if not models:
+        return ""
+    measure = models[0].worst[0].measure
+    model = max(models, key=lambda candidate: candidate.table.mean[measure])
+    shown = model.worst[:_SHOWN_WORST]
+    heading = (
+        f"Worst queries of {model.name} by {measure}, {len(shown)} of the {len(model.worst)} kept:"
+    )
+    lines = [line for query in shown for line in _query_lines(query, model.depth, width)]
+    return "\n".join([_fill(heading, width), *lines])
+
+
+def _query_lines(query: WorstQuery, depth: int, width: int) -> Iterator[str]:
+    text = f" {query.text}" if query.text else ""
+    yield _fill(f"  {query.query_id} ({query.value:.3f}):{text}", width, "    ")
+    wanted = ", ".join(
+        f"{doc.doc_id} " + (f"(rank {doc.rank})" if doc.rank else f"(not in the first {depth})")
+        for doc in query.expected[:_SHOWN_WORST]
+    )
+    yield _fill(f"    expected {wanted}", width, "      ")
+    found = ", ".join(doc.doc_id for doc in query.retrieved[:_SHOWN_WORST]) or "nothing"
+    yield _fill(f"    found {found}", width, "      ")
+
+
+def _fill(text: str, width: int, indent: str = "") -> str:
+    # A name or a path that is broken cannot be copied.
+    return textwrap.fill(
+        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
