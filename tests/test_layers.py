@@ -28,7 +28,7 @@ LAYERS = (
     ("evaluation",),
     ("backends", "datasets"),
     ("search", "metrics"),
-    ("_core", "_validate", "_deps", "_files", "_phrases"),
+    ("_core", "_validate", "_deps", "_files", "_phrases", "_provided"),
     ("exceptions", "_typing"),
 )
 DEPTH = {name: depth for depth, row in enumerate(LAYERS) for name in row}

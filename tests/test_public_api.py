@@ -28,6 +28,7 @@ PUBLIC = (
     "embedsmith.integrations.sentence_transformers",
     "embedsmith.integrations.sklearn",
     "embedsmith.metrics",
+    "embedsmith.reports",
     "embedsmith.search",
 )
 HEADING = re.compile(r"^([A-Z][A-Za-z ]+)\n-{3,}$", re.MULTILINE)

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from embedsmith._core import __version__
+from embedsmith._provided import provide
 
 if TYPE_CHECKING:
     from embedsmith import exceptions, integrations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         decide,
         evaluate_run,
     )
+    from embedsmith.reports import write_report
     from embedsmith.search import (
         Index,
         IndexRecall,
@@ -60,6 +62,7 @@ _HOMES: dict[str, str] = {
     "recall_of": "embedsmith.search",
     "topk": "embedsmith.search",
     "topk_ray": "embedsmith.search",
+    "write_report": "embedsmith.reports",
 }
 
 __all__ = [
@@ -89,6 +92,7 @@ __all__ = [
     "recall_of",
     "topk",
     "topk_ray",
+    "write_report",
 ]
 
 
@@ -106,3 +110,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+# EvaluationResult.report writes with it.
+provide("write_report", __getattr__)

@@ -8,6 +8,7 @@ import typer
 
 from embedsmith import _core
 from embedsmith.cli._eval import EVAL_EPILOG, eval_command
+from embedsmith.cli._report import REPORT_EPILOG, report_command
 
 __all__ = ["build_app"]
 
@@ -32,6 +33,7 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_options)
     app.command("eval", epilog=EVAL_EPILOG)(eval_command)
+    app.command("report", epilog=REPORT_EPILOG)(report_command)
     return app
 
 

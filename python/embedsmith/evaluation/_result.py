@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedsmith._files import atomic_writer
 from embedsmith._phrases import counted
+from embedsmith._provided import provided
 from embedsmith._typing import Task
 from embedsmith.datasets import Qrels
 from embedsmith.evaluation._folder import (
@@ -304,6 +305,31 @@ class EvaluationResult:
         with atomic_writer(result) as file:
             file.write(to_json(content).encode("utf-8"))
         return result
+
+    def report(self, path: str | Path, *, format: str | None = None) -> Path:  # noqa: A002
+        """Write a report for people: the same as :func:`embedsmith.write_report`.
+
+        Parameters
+        ----------
+        path : path-like
+            The file, such as ``report.html``.
+        format : str, optional
+            By default as the name ends.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        OutputError
+            If the place cannot be written, or the format does not exist.
+        MissingDependencyError
+            If the extra that the format needs is not installed.
+        """
+        written: Path = provided("write_report")(self, path, format=format)
+        return written
 
     @classmethod
     def load(cls, path: str | Path) -> EvaluationResult:

@@ -2,5 +2,12 @@
 
 from embedsmith.reports._summary import evaluation_summary
 from embedsmith.reports._terminal import evaluation_report
+from embedsmith.reports._write import ReportFormat, report_format, write_report
 
-__all__ = ["evaluation_report", "evaluation_summary"]
+__all__ = [
+    "ReportFormat",
+    "evaluation_report",
+    "evaluation_summary",
+    "report_format",
+    "write_report",
+]

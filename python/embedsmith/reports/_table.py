@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from embedsmith.reports._columns import Column, fits, lay_out
+from embedsmith.reports._numbers import size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,8 +49,9 @@ def model_table(models: Sequence[ModelResult], measures: Sequence[str], *, width
 def _measure(name: str, models: Sequence[ModelResult], separator: str) -> Column:
     cells = []
     for model in models:
-        low, high = model.table.ci[name]
-        cells.append(f"{model.table.mean[name]:.4f}{separator}[{low:.3f}, {high:.3f}]")
+        ends = model.table.ci.get(name)
+        interval = f"{separator}[{ends[0]:.3f}, {ends[1]:.3f}]" if ends else ""
+        cells.append(f"{model.table.mean[name]:.4f}{interval}")
     return Column(name, tuple(cells))
 
 
@@ -97,14 +99,3 @@ def _cut(model: ModelResult) -> str:
     if model.truncation.max_tokens is None:
         return _ABSENT
     return f"{100 * model.truncation.share:.1f} %"
-
-
-def size(n_bytes: int) -> str:
-    """Return a size for people.
-
-    Examples
-    --------
-    >>> size(1_234_567_890), size(345_000_000)
-    ('1.23 GB', '345 MB')
-    """
-    return f"{n_bytes / 1e9:.2f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.0f} MB"  # noqa: PLR2004

@@ -1,0 +1,187 @@
+"""Paired differences, drawn with their intervals."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from embedsmith.reports._axis import Axis
+from embedsmith.reports._chart import SHAPES, WIDTH, Chart, Label, Line, Mark
+from embedsmith.reports._document import Cell, Fold, Head, Section, Table, Text
+from embedsmith.reports._numbers import interval, level, p_value, signed
+from embedsmith.reports._pairs import against, headline, leader
+from embedsmith.reports._visible import shortened, shortened_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from embedsmith.evaluation import EvaluationResult
+    from embedsmith.metrics import PairDifference, RunComparison
+    from embedsmith.reports._document import Block, Tone
+    from embedsmith.reports._pairs import AgainstBest
+
+__all__ = ["TONES", "differences_section", "forest"]
+
+TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "equivalent": "good"}
+
+_ROW = 40
+_TOP, _BOTTOM = 8, 46
+_LEFT, _RIGHT = 14, WIDTH - 14
+# Characters that fit beside the numbers of a row.
+_NAME = 26
+
+
+def differences_section(result: EvaluationResult) -> Section | str:
+    """Return the paired differences, or a sentence on why there are none.
+
+    Parameters
+    ----------
+    result : EvaluationResult
+        What was found.
+
+    Returns
+    -------
+    Section or str
+        Plots against the leading model, and the table of all pairs.
+    """
+    comparison = result.comparison
+    if comparison is None or not comparison.pairs:
+        return "Differences: there is one model only, and nothing to compare it with."
+    best = leader(result, headline(result))
+    blocks: list[Block] = [
+        Text(
+            f"Each query is answered by both models and the difference is taken query by query. "
+            f"A line is the {level(comparison.confidence)} interval of the mean difference; "
+            "a filled mark is a difference that the corrected test takes for real, a hollow one is "
+            "not enough evidence."
+        )
+    ]
+    rows = {measure: against(result, best, measure) for measure in comparison.measures}
+    if len(result.models) == 2:  # noqa: PLR2004 - one pair: its measures are the rows
+        flat = [(measure, one) for measure in comparison.measures for one in rows[measure]]
+        if flat:
+            title = f"{flat[0][1].other} less {best}"
+            blocks.append(forest("forest", title, flat))
+    else:
+        blocks += [
+            forest(
+                f"forest-{place}",
+                f"{measure}: each model less {best}",
+                [(one.other, one) for one in rows[measure]],
+            )
+            for place, measure in enumerate(comparison.measures)
+            if rows[measure]
+        ]
+    blocks.append(Fold("All pairs, with tests", _tables(comparison)))
+    return Section("differences", "Differences between models", tuple(blocks))
+
+
+def forest(chart_id: str, title: str, rows: Sequence[tuple[str, AgainstBest]]) -> Chart:
+    """Return a forest plot: one line per difference, and zero.
+
+    Parameters
+    ----------
+    chart_id : str
+        Of the chart.
+    title : str
+        What is subtracted from what.
+    rows : sequence of (str, AgainstBest)
+        One or more, each with what it is called.
+
+    Returns
+    -------
+    Chart
+        With the table of its numbers.
+    """
+    ends = [end for _, one in rows for end in one.ci]
+    axis = Axis.around(ends, start=_LEFT, end=_RIGHT, anchor=0.0)
+    bottom = _TOP + _ROW * len(rows)
+    lines = [Line(((axis.at(0.0), _TOP), (axis.at(0.0), bottom)), "zero")]
+    marks, labels = [], []
+    for place, (name, one) in enumerate(rows):
+        y = _TOP + _ROW * place + 28
+        tone = TONES.get(one.verdict, "open")
+        low, high = (axis.at(end) for end in one.ci)
+        lines.append(Line(((low, y), (high, y)), f"whisker {tone}"))
+        lines += [Line(((end, y - 4), (end, y + 4)), f"whisker {tone}") for end in (low, high)]
+        told = f"{signed(one.difference, 3)} {interval(one.ci, sign=True)}"
+        marks.append(
+            Mark(
+                axis.at(one.difference),
+                y,
+                SHAPES[1],
+                tone,
+                f"{name}: {told}, {one.verdict}",
+                hollow=tone == "open",
+            )
+        )
+        labels.append(Label(_LEFT, y - 13, shortened_name(name, _NAME)))
+        labels.append(Label(_RIGHT, y - 13, told, "end", "soft"))
+    best, other = rows[0][1].best, "the other model" if len({n for n, _ in rows}) > 1 else ""
+    other = rows[0][1].other if len({one.other for _, one in rows}) == 1 else "the other model"
+    return Chart(
+        id=chart_id,
+        title=title,
+        description=(
+            f"Mean paired differences with their intervals. Left of zero {best} is better, right "
+            f"of it {other} is."
+        ),
+        table=_forest_table(title, rows),
+        height=bottom + _BOTTOM,
+        frame=(_LEFT, _TOP, _RIGHT, bottom),
+        x_ticks=axis.ticks(),
+        x_label=f"← {shortened_name(best, 20)} better · {shortened_name(other, 20)} better →",
+        lines=tuple(lines),
+        marks=tuple(marks),
+        labels=tuple(labels),
+    )
+
+
+def _forest_table(title: str, rows: Sequence[tuple[str, AgainstBest]]) -> Table:
+    return Table(
+        title,
+        (
+            Head("", numeric=False),
+            Head("Difference"),
+            Head("p corrected"),
+            Head("Verdict", numeric=False),
+        ),
+        tuple(
+            (
+                Cell(name),
+                Cell(signed(one.difference), interval(one.ci, sign=True)),
+                Cell(p_value(one.pair.p_corrected)),
+                Cell(one.verdict, tone=TONES.get(one.verdict, "open")),
+            )
+            for name, one in rows
+        ),
+    )
+
+
+def _tables(comparison: RunComparison) -> tuple[Table, ...]:
+    return tuple(
+        Table(
+            f"{measure}: the second model less the first",
+            (
+                Head("Models", numeric=False),
+                Head("Difference"),
+                Head("p"),
+                Head("p corrected"),
+                Head("Won / tied / lost"),
+                Head("Verdict on the second", numeric=False),
+            ),
+            tuple(map(_pair_row, pairs)),
+        )
+        for measure, pairs in groupby(comparison.pairs, key=lambda pair: pair.measure)
+    )
+
+
+def _pair_row(pair: PairDifference) -> tuple[Cell, ...]:
+    return (
+        Cell(shortened(pair.b, 80), f"against {shortened(pair.a, 80)}"),
+        Cell(signed(pair.difference), interval(pair.ci, sign=True)),
+        Cell(p_value(pair.p), "exact" if pair.p_exact else ""),
+        Cell(p_value(pair.p_corrected)),
+        Cell(f"{pair.wins} / {pair.ties} / {pair.losses}"),
+        Cell(pair.verdict, tone=TONES.get(pair.verdict, "open")),
+    )

@@ -1,0 +1,123 @@
+"""What has to be known beside a table of models: how it was counted, and what limits it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from embedsmith._phrases import counted
+from embedsmith.reports._numbers import moment
+from embedsmith.reports._subject import ranks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from embedsmith.evaluation import DataSummary, EvaluationResult, ModelResult
+
+__all__ = ["notes"]
+
+
+def notes(result: EvaluationResult) -> Iterator[str]:
+    """Yield one sentence or two for each thing to know, in plain text."""
+    settings, models = result.settings, result.models
+    unit = "queries" if result.data.unit == "query" else f"{result.data.unit}s"
+    yield (
+        f"[low, high]: {100 * settings.confidence:g} % interval of the mean over {unit} (BCa "
+        f"bootstrap, seed {settings.seed}).{_kept(result)}"
+    )
+    yield from _speed_notes(result)
+    for model in models:
+        cut = model.truncation
+        if cut.documents or cut.queries:
+            tokens = (cut.tokens_documents or 0) + (cut.tokens_queries or 0)
+            yield (
+                f"{model.name} reads {counted(cut.max_tokens or 0, 'token')}: {cut.documents:,} of "
+                f"{cut.n_documents:,} documents and {cut.queries:,} of {cut.n_queries:,} queries "
+                f"are longer and were cut: {cut.tokens_cut_documents + cut.tokens_cut_queries:,} "
+                f"of {tokens:,} tokens."
+            )
+    for model in models:
+        yield from _count_notes(model)
+    # The judgements' own, and so the same for every model.
+    n_no_relevant = models[0].table.n_no_relevant
+    if n_no_relevant and ranks(result):
+        have, score = ("has", "it scores") if n_no_relevant == 1 else ("have", "they score")
+        yield (
+            f"{n_no_relevant:,} of {result.data.n_queries:,} queries {have} no relevant document; "
+            f"{score} 0."
+        )
+    yield from _text_notes(result.data)
+    if result.data.n_unjudged:
+        unjudged = counted(result.data.n_unjudged, "query", "queries")
+        yield f"Left out, since this split does not judge them: {unjudged}."
+    if result.data.n_dropped:
+        dropped = counted(result.data.n_dropped, "judgement")
+        yield f"Dropped, since their documents are unknown (--allow-missing): {dropped}."
+
+
+def _kept(result: EvaluationResult) -> str:
+    n_documents, depth = result.data.n_documents, result.settings.depth
+    if not ranks(result):
+        return ""
+    if n_documents <= depth:
+        return f" Kept for each query: all {counted(n_documents, 'document')}."
+    return f" Kept for each query: the best {counted(depth, 'document')}."
+
+
+def _speed_notes(result: EvaluationResult) -> Iterator[str]:
+    latencies = [model.timing.latency for model in result.models if model.timing.latency]
+    if latencies:
+        timed = counted(latencies[0].n_queries, "query", "queries")
+        yield (f"p50, p95: time to embed and search one query alone, {timed} after a warm-up.")
+    yield (
+        "peak memory: of the whole process, with the libraries that an earlier model had loaded."
+    )
+    dates = sorted(
+        {moment(when) for model in result.models for when in model.timing.earlier.values()}
+    )
+    if dates:
+        yield (
+            f"*: measured on {', '.join(dates)}, by an earlier run; this one took embeddings from "
+            "the cache."
+        )
+    if any(model.timing.throughput is None for model in result.models):
+        yield (
+            "texts/s is - where embeddings came from the cache, and no run before had embedded all "
+            "of these texts on this machine, with these settings and library versions."
+        )
+    if len(latencies) < len(result.models):
+        yield "p50, p95 are - where no query was timed alone (--latency-queries)."
+    if any(model.dim is None for model in result.models):
+        yield "dim is - for a model of words, which makes no vectors."
+    if any(model.truncation.max_tokens is None for model in result.models):
+        yield "texts cut is - for a model without a limit: it reads every text to its end."
+
+
+def _text_notes(data: DataSummary) -> Iterator[str]:
+    for count, of, what in (
+        (data.n_blank_documents, data.n_documents, "documents {is} blank"),
+        (data.n_blank_queries, data.n_queries, "queries {is} blank"),
+        (data.n_repeated_documents, data.n_documents, "documents {repeat} the text of another"),
+    ):
+        if count:
+            one = count == 1
+            said = what.format(
+                **({"is": "is", "repeat": "repeats"} if one else {"is": "are", "repeat": "repeat"})
+            )
+            were = "it was" if one else "they were"
+            yield f"{count:,} of {of:,} {said}; {were} embedded and ranked like any other."
+
+
+def _count_notes(model: ModelResult) -> Iterator[str]:
+    table = model.table
+    if model.n_empty:
+        score = "it scores" if model.n_empty == 1 else "they score"
+        yield (
+            f"{model.name}: {model.n_empty:,} of {table.n_queries:,} queries found nothing; "
+            f"{score} 0."
+        )
+    if table.tie_share:
+        yield (
+            f"{model.name}: {100 * table.tie_share:.1f} % of the relevant documents that were "
+            "found share their score with another; ties rank by document id, descending, as in "
+            "trec_eval."
+        )
