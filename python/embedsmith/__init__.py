@@ -28,12 +28,15 @@ if TYPE_CHECKING:
     from embedsmith.search import (
         Index,
         IndexRecall,
+        Pairs,
         TensorTopK,
         TopK,
         merge_topk,
+        pairs_above,
         recall_of,
         topk,
         topk_ray,
+        topk_self,
     )
 
 _MODULES = ("exceptions", "integrations")
@@ -45,6 +48,7 @@ _HOMES: dict[str, str] = {
     "Index": "embedsmith.search",
     "IndexRecall": "embedsmith.search",
     "MetricTable": "embedsmith.metrics",
+    "Pairs": "embedsmith.search",
     "Qrels": "embedsmith.datasets",
     "Queries": "embedsmith.datasets",
     "Run": "embedsmith.datasets",
@@ -59,10 +63,12 @@ _HOMES: dict[str, str] = {
     "load_dataset": "embedsmith.datasets",
     "load_encoder": "embedsmith.backends",
     "merge_topk": "embedsmith.search",
+    "pairs_above": "embedsmith.search",
     "recall_of": "embedsmith.search",
     "topk": "embedsmith.search",
     "topk_ray": "embedsmith.search",
     "write_report": "embedsmith.reports",
+    "topk_self": "embedsmith.search",
 }
 
 __all__ = [
@@ -72,6 +78,7 @@ __all__ = [
     "Index",
     "IndexRecall",
     "MetricTable",
+    "Pairs",
     "Qrels",
     "Queries",
     "Run",
@@ -89,10 +96,12 @@ __all__ = [
     "load_dataset",
     "load_encoder",
     "merge_topk",
+    "pairs_above",
     "recall_of",
     "topk",
     "topk_ray",
     "write_report",
+    "topk_self",
 ]
 
 

@@ -31,10 +31,42 @@ def topk(
     progress: Callable[[int, int], object] | None = None,
     precision: str | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64], dict[str, Any]]: ...
+def pairs_above(
+    corpus: NDArray[np.float32] | NDArray[np.uint16],
+    threshold: float,
+    max_pairs: int,
+    metric: str,
+    norms: NDArray[np.float64] | None = None,
+    plane: tuple[
+        NDArray[np.int8], NDArray[np.float32], NDArray[np.int32], NDArray[np.float32], bool
+    ]
+    | None = None,
+    threads: int | None = None,
+    half: str | None = None,
+    progress: Callable[[int, int], object] | None = None,
+    precision: str | None = None,
+    argument: str = "corpus",
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.float64]]: ...
+def topk_self(
+    corpus: NDArray[np.float32] | NDArray[np.uint16],
+    k: int,
+    metric: str,
+    norms: NDArray[np.float64] | None = None,
+    plane: tuple[
+        NDArray[np.int8], NDArray[np.float32], NDArray[np.int32], NDArray[np.float32], bool
+    ]
+    | None = None,
+    threads: int | None = None,
+    half: str | None = None,
+    progress: Callable[[int, int], object] | None = None,
+    precision: str | None = None,
+    argument: str = "corpus",
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64], dict[str, Any]]: ...
 def row_norms(
     corpus: NDArray[np.float32] | NDArray[np.uint16],
     threads: int | None = None,
     half: str | None = None,
+    argument: str = "corpus",
 ) -> NDArray[np.float64]: ...
 def code_stride(dim: int) -> int: ...
 def fit_transform(
@@ -52,6 +84,7 @@ def build_plane(
     threads: int | None = None,
     half: str | None = None,
     progress: Callable[[int, int], object] | None = None,
+    argument: str = "corpus",
 ) -> None: ...
 def isa() -> str: ...
 def available_isas() -> list[str]: ...

@@ -26,6 +26,7 @@ __all__ = [
     "as_mask",
     "as_matrix",
     "as_metric",
+    "as_number",
     "as_progress",
     "check_kind",
     "check_shape",
@@ -256,6 +257,23 @@ def as_count(argument: str, value: Any, *, least: int = 1, most: int | None = _L
         msg = f"{argument}={value!r} is too large; pass {argument}={most} or less."
         raise ShapeError(msg)
     return count
+
+
+def as_number(argument: str, value: Any) -> float:
+    """Return a float, or say which argument is none.
+
+    Raises
+    ------
+    ShapeError
+        If ``value`` is no real number (a boolean is none).
+    """
+    try:
+        if isinstance(value, (bool, str)):
+            raise TypeError  # noqa: TRY301 - float() would take them.
+        return float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        msg = f"{argument}={value!r} is no number; pass a float."
+        raise ShapeError(msg) from error
 
 
 def as_progress(value: Any) -> Progress | None:

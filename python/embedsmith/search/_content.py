@@ -88,8 +88,9 @@ def built(
     *,
     threads: int | None,
     progress: Progress | None,
+    argument: str = "corpus",
 ) -> IndexContent:
-    """Measure and code a corpus.
+    """Measure and code a corpus, which errors call ``argument``.
 
     Raises
     ------
@@ -99,7 +100,7 @@ def built(
     values, half = corpus
     rows, dim = values.shape
     if dim > MAX_CODED_DIM:
-        norms = row_norms(values, threads, half)
+        norms = row_norms(values, threads, half, argument)
         return IndexContent(values, half, norms, None, metric, fingerprint)
     centre, rotated = fit_transform(values, metric, half)
     plane = Plane(
@@ -110,7 +111,7 @@ def built(
         rotated=rotated,
     )
     norms = empty((rows,), np.float64)
-    _code(corpus, metric, plane, norms, threads=threads, progress=progress)
+    _code(corpus, metric, plane, norms, threads=threads, progress=progress, argument=argument)
     return IndexContent(values, half, norms, plane, metric, fingerprint)
 
 
@@ -122,6 +123,7 @@ def _code(
     *,
     threads: int | None,
     progress: Progress | None = None,
+    argument: str = "corpus",
 ) -> None:
     build_plane(
         corpus.values,
@@ -135,6 +137,7 @@ def _code(
         threads,
         corpus.half,
         progress,
+        argument,
     )
 
 

@@ -17,6 +17,7 @@ from embedsmith._validate import (
 from embedsmith.exceptions import ShapeError
 from embedsmith.search._content import IndexContent, built, extended
 from embedsmith.search._index_file import read_index, write_index
+from embedsmith.search._pairs import MAX_PAIRS, Pairs, neighbours_within, pairs_within
 from embedsmith.search._topk import TopK, search_matrix
 
 if TYPE_CHECKING:
@@ -169,6 +170,78 @@ class Index:
             stats=stats,
             progress=progress,
         )
+
+    def pairs_above(
+        self,
+        threshold: float = 0.95,
+        *,
+        max_pairs: int = MAX_PAIRS,
+        threads: int | None = None,
+        progress: Progress | None = None,
+    ) -> Pairs:
+        """Return all pairs of rows that score at least ``threshold``, exactly.
+
+        Parameters
+        ----------
+        threshold : float, default 0.95
+            As in :func:`embedsmith.pairs_above`, like the other parameters.
+        max_pairs : int, default 10_000_000
+            More pairs are an error.
+        threads : int, optional
+            Threads for this call.
+        progress : callable, optional
+            Called as ``progress(done, total)``.
+
+        Returns
+        -------
+        Pairs
+            The best first, then by the rows.
+
+        Raises
+        ------
+        ShapeError
+            If ``threshold`` is no number.
+        NonFiniteError
+            If a file's vector was damaged to NaN.
+        OutOfMemoryError
+            If there are more than ``max_pairs`` pairs.
+        """
+        return pairs_within(
+            self._content, threshold, max_pairs=max_pairs, threads=threads, progress=progress
+        )
+
+    def topk_self(
+        self,
+        k: int = 10,
+        *,
+        threads: int | None = None,
+        stats: bool = False,
+        progress: Progress | None = None,
+    ) -> TopK:
+        """Return the best ``k`` other rows for each row, exactly.
+
+        Parameters
+        ----------
+        k : int, default 10
+            As in :func:`embedsmith.topk_self`, like the other parameters.
+        threads : int, optional
+            Threads for this call.
+        stats, progress
+            As in :func:`embedsmith.topk_self`.
+
+        Returns
+        -------
+        TopK
+            ``scores`` and ``rows`` of shape (n_docs, min(k, n_docs - 1)).
+
+        Raises
+        ------
+        ShapeError
+            If ``k < 1``.
+        NonFiniteError
+            If a file's vector was damaged to NaN.
+        """
+        return neighbours_within(self._content, k, threads=threads, stats=stats, progress=progress)
 
     def add(self, vectors: Any, *, threads: int | None = None) -> None:
         """Append rows; they get the numbers that follow the last one.

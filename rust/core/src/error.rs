@@ -138,6 +138,18 @@ pub enum Error {
         /// The system's words.
         reason: String,
     },
+    /// A threshold that nothing can reach or miss.
+    #[error("threshold is NaN, which no score can be compared with; pass a number.")]
+    NanThreshold,
+    /// More pairs than the caller made room for.
+    #[error(
+        "more than {most} pairs reach the threshold. \
+         Pass a stricter threshold, or a larger max_pairs= if all of them are wanted."
+    )]
+    TooManyPairs {
+        /// Pairs allowed.
+        most: u64,
+    },
     /// A result that no memory can hold.
     #[error(
         "{argument} needs {bytes} bytes, which this machine does not have. \

@@ -31,11 +31,12 @@ pub(crate) fn to_py(error: &Error) -> PyErr {
         | Error::ListRow { .. }
         | Error::ListHole { .. }
         | Error::ListRepeats { .. } => DataError::new_err(message),
-        Error::Memory { .. } => OutOfMemoryError::new_err(message),
+        Error::Memory { .. } | Error::TooManyPairs { .. } => OutOfMemoryError::new_err(message),
         Error::Stopped => PyKeyboardInterrupt::new_err(message),
         Error::Layout { .. }
         | Error::Width { .. }
         | Error::ZeroK
+        | Error::NanThreshold
         | Error::Empty { .. }
         | Error::TooManyRows { .. }
         | Error::PerRow { .. }

@@ -14,6 +14,7 @@ mod interrupt;
 mod metrics;
 mod plane;
 mod search;
+mod self_join;
 mod stats;
 
 /// Native core of embedsmith; use the typed functions of the package instead.
@@ -23,6 +24,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     formats::register(module)?;
     plane::register(module)?;
     search::register(module)?;
+    self_join::register(module)?;
     metrics::register(module)?;
     stats::register(module)?;
     Ok(())

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use crate::arrays::{CorpusArray, contiguous, flat, flat_mut};
 use crate::error::to_py;
 use crate::interrupt;
-use crate::search::{kernels, metric};
+use crate::search::{kernels, metric, named};
 
 /// The arrays of a plane: codes (rows, stride), facts ([`FACTS`], rows), sums (rows,), centre (dim,),
 /// and whether vectors were rotated.
@@ -57,7 +57,7 @@ fn fit_transform<'py>(
 /// Codes the corpus into the arrays given, and measures its norms.
 #[pyfunction]
 #[pyo3(signature = (corpus, metric, centre, rotated, codes, facts, sums, norms, threads=None,
-    half=None, progress=None))]
+    half=None, progress=None, argument="corpus"))]
 #[allow(clippy::too_many_arguments, reason = "the typed Python face names them")]
 fn build_plane(
     py: Python<'_>,
@@ -72,6 +72,7 @@ fn build_plane(
     threads: Option<usize>,
     half: Option<&str>,
     progress: Option<Py<PyAny>>,
+    argument: &str,
 ) -> PyResult<()> {
     let (corpus, metric, kernels) = (corpus.view(half)?, self::metric(metric)?, kernels()?);
     let transform = Transform::new(contiguous("centre", &centre)?, rotated);
@@ -83,8 +84,9 @@ fn build_plane(
         norms: flat_mut("norms", &mut norms)?,
     };
     let long = corpus.len().saturating_mul(corpus.dim()) >= 1 << 24;
+    let argument = named(argument);
     interrupt::run(py, long, progress.as_ref(), |control| {
-        build(kernels, metric, corpus, &transform, out, threads, control)
+        build(argument, kernels, metric, corpus, &transform, out, threads, control)
     })
 }
 

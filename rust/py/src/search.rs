@@ -15,10 +15,10 @@ use crate::plane::PlaneArrays;
 
 /// Multiply-adds, or hits, from which a job gets a thread of its own so that Ctrl-C is heard: what
 /// portable code does in some 50 ms.
-const LONG_WORK: usize = 1 << 26;
-const LONG_ANSWER: usize = 1 << 18;
+pub(crate) const LONG_WORK: usize = 1 << 26;
+pub(crate) const LONG_ANSWER: usize = 1 << 18;
 
-type Hits<'py> = (
+pub(crate) type Hits<'py> = (
     Bound<'py, PyArray2<f32>>,
     Bound<'py, PyArray2<i64>>,
     Bound<'py, PyArray2<f64>>,
@@ -42,12 +42,48 @@ pub(crate) fn kernels() -> PyResult<Kernels> {
     Kernels::from_environment().map_err(|error| to_py(&error))
 }
 
-fn pass(name: &str) -> PyResult<PassKind> {
+/// The pass of this name.
+pub(crate) fn pass(name: &str) -> PyResult<PassKind> {
     PassKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
         let names: Vec<_> = PassKind::ALL.iter().map(|kind| kind.name()).collect();
         let names = names.join(", ");
         ShapeError::new_err(format!("precision={name:?} is unknown; choose one of {names}."))
     })
+}
+
+/// What errors call the rows: the argument as the caller knows it.
+pub(crate) fn named(argument: &str) -> &'static str {
+    match argument {
+        "embeddings" => "embeddings",
+        _ => "corpus",
+    }
+}
+
+/// Hands a search's arrays to numpy.
+pub(crate) fn hand_over(
+    py: Python<'_>,
+    queries: usize,
+    hits: embedsmith_core::topk::Hits,
+) -> PyResult<Hits<'_>> {
+    let stats = PyDict::new(py);
+    let rows = PassKind::ALL.iter().zip(hits.stats.rows).filter(|(_, rows)| *rows > 0);
+    stats.set_item("rows", rows.map(|(kind, rows)| (kind.name(), rows)).collect::<Vec<_>>())?;
+    for (name, count) in [
+        ("hits", hits.stats.hits),
+        ("scored", hits.stats.scored),
+        ("repeated", hits.stats.repeated),
+        ("fallbacks", hits.stats.fallbacks),
+    ] {
+        stats.set_item(name, count)?;
+    }
+    let shape = (queries, hits.width);
+    let shaped = |error: numpy::ndarray::ShapeError| ShapeError::new_err(error.to_string());
+    Ok((
+        Array2::from_shape_vec(shape, hits.scores).map_err(shaped)?.into_pyarray(py),
+        Array2::from_shape_vec(shape, hits.rows).map_err(shaped)?.into_pyarray(py),
+        Array2::from_shape_vec(shape, hits.exact).map_err(shaped)?.into_pyarray(py),
+        stats,
+    ))
 }
 
 /// Scores, rows and canonical scores of the best `k` corpus rows per query, and what it took;
@@ -109,42 +145,26 @@ fn topk<'py>(
     let answer = count.saturating_mul(k.min(corpus.len()));
     let long = search.work() >= LONG_WORK || answer >= LONG_ANSWER;
     let hits = interrupt::run(py, long, progress.as_ref(), |control| search.run(control))?;
-    let stats = PyDict::new(py);
-    let rows = PassKind::ALL.iter().zip(hits.stats.rows).filter(|(_, rows)| *rows > 0);
-    stats.set_item("rows", rows.map(|(kind, rows)| (kind.name(), rows)).collect::<Vec<_>>())?;
-    for (name, count) in [
-        ("hits", hits.stats.hits),
-        ("scored", hits.stats.scored),
-        ("repeated", hits.stats.repeated),
-        ("fallbacks", hits.stats.fallbacks),
-    ] {
-        stats.set_item(name, count)?;
-    }
-    let shape = (count, hits.width);
-    let shaped = |error: numpy::ndarray::ShapeError| ShapeError::new_err(error.to_string());
-    Ok((
-        Array2::from_shape_vec(shape, hits.scores).map_err(shaped)?.into_pyarray(py),
-        Array2::from_shape_vec(shape, hits.rows).map_err(shaped)?.into_pyarray(py),
-        Array2::from_shape_vec(shape, hits.exact).map_err(shaped)?.into_pyarray(py),
-        stats,
-    ))
+    hand_over(py, count, hits)
 }
 
 /// Canonical Euclidean norm of every row; refuses NaN and infinity.
 #[pyfunction]
-#[pyo3(signature = (corpus, threads=None, half=None))]
+#[pyo3(signature = (corpus, threads=None, half=None, argument="corpus"))]
 fn row_norms<'py>(
     py: Python<'py>,
     corpus: CorpusArray<'py>,
     threads: Option<usize>,
     half: Option<&str>,
+    argument: &str,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
     let corpus = corpus.view(half)?;
     let kernels = kernels()?;
     let threads = threads::resolve(threads).map_err(|error| to_py(&error))?;
     let long = corpus.len().saturating_mul(corpus.dim()) >= LONG_WORK / 4;
+    let argument = named(argument);
     let norms = interrupt::run(py, long, None, |control| {
-        core_row_norms("corpus", kernels, corpus, threads, control)
+        core_row_norms(argument, kernels, corpus, threads, control)
     })?;
     Ok(norms.into_pyarray(py))
 }

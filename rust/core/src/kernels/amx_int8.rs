@@ -8,7 +8,7 @@ use std::arch::asm;
 use std::arch::x86_64::_mm512_load_si512;
 
 use super::amx::Tiles;
-use super::avx512_vnni::Lanes;
+use super::avx512_vnni::{Facts, Lanes};
 use super::int8::{GROUP, Hit, Int8Panel, Int8Rows, LINE, Line, QUAD};
 
 /// Rows in a tile's turn.
@@ -35,14 +35,15 @@ struct Waiting<'a, 'b> {
 /// AMX is available; each of `blocks` holds slices that fit each other; `panel.lines` is a multiple of
 /// `G` groups of the rows' width.
 #[target_feature(enable = "avx512f")]
-pub(super) unsafe fn scan<const G: usize>(
+pub(super) unsafe fn scan<const G: usize, const BOTH: bool>(
     panel: &Int8Panel,
     blocks: &[Int8Rows],
     pitch: usize,
     hits: &mut Vec<Hit>,
 ) {
     let parts = panel.lines.chunks_exact(G * pitch / QUAD);
-    let held: [Lanes<G>; 2] = std::array::from_fn(|part| Lanes::of(panel, part % parts.len() * G));
+    let held: [Lanes<G, BOTH>; 2] =
+        std::array::from_fn(|part| Lanes::of(panel, part % parts.len() * G));
     let mut sums = [const { Sums([0; ROWS * 2 * GROUP]) }; 2];
     // A last, partial tile is padded with zero rows.
     let mut padded: Vec<Line> = Vec::new();
@@ -87,9 +88,9 @@ pub(super) unsafe fn scan<const G: usize>(
 /// Appends the hits of a tile.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn sift<const G: usize>(
+fn sift<const G: usize, const BOTH: bool>(
     panel: &Int8Panel,
-    held: &Lanes<G>,
+    held: &Lanes<G, BOTH>,
     tile: Waiting,
     sums: &Sums,
     hits: &mut Vec<Hit>,
@@ -99,15 +100,17 @@ fn sift<const G: usize>(
     let facts = rows.scale[start..end]
         .iter()
         .zip(&rows.shift[start..end])
-        .zip(rows.lost[start..end].iter().zip(&rows.size[start..end]));
-    for (r, ((&scale, &shift), (&lost, &size))) in facts.enumerate() {
+        .zip(rows.lost[start..end].iter().zip(&rows.size[start..end]))
+        // Without floors, something of the same length.
+        .zip(if BOTH { &rows.floor[start..end] } else { &rows.scale[start..end] });
+    for (r, (((&scale, &shift), (&lost, &size)), &floor)) in facts.enumerate() {
         let products = std::array::from_fn(|group| {
             let part: &[i32; GROUP] = &sums.0.as_chunks().0[r * 2 + group];
             // SAFETY: `part` is 16 of the sums, on a multiple of 64 bytes.
             unsafe { _mm512_load_si512(part.as_ptr().cast()) }
         });
-        let off = lost + panel.ratio * size;
-        held.collect(products, (scale, shift, off), place + start + r, hits);
+        let facts = Facts { scale, shift, off: lost + panel.ratio * size, floor };
+        held.collect(products, facts, place + start + r, hits);
     }
 }
 

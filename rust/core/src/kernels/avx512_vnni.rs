@@ -5,10 +5,11 @@
 use std::arch::x86_64::{
     __m512, __m512i, _CMP_NLT_UQ, _MM_HINT_T0, _mm_prefetch, _mm512_cmp_ps_mask,
     _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
-    _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+    _mm512_min_ps, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_storeu_ps, _mm512_sub_ps,
 };
 
-use super::int8::{Block, GROUP, Hit, Int8Panel, LINE, MAX_LANES, QUAD};
+use super::int8::{Block, GROUP, Hit, Int8Panel, Int8Rows, LINE, MAX_LANES, QUAD};
 
 /// Bytes that are asked for ahead of the row at hand.
 const AHEAD: usize = 8 << 10;
@@ -22,16 +23,41 @@ fn lanes(values: &[f32; MAX_LANES], group: usize) -> __m512 {
     unsafe { _mm512_loadu_ps(group.as_ptr()) }
 }
 
-/// What a kernel holds of its lanes while rows pass by.
-pub(super) struct Lanes<const V: usize> {
+/// What a kernel must know of a row besides its products.
+#[derive(Clone, Copy)]
+pub(super) struct Facts {
+    pub(super) scale: f32,
+    pub(super) shift: f32,
+    /// What each lane's share of is the key's uncertainty.
+    pub(super) off: f32,
+    /// The row's own floor, where it is asked.
+    pub(super) floor: f32,
+}
+
+impl Facts {
+    /// Of the `r`-th of some rows.
+    #[inline]
+    pub(super) fn of<const BOTH: bool>(panel: &Int8Panel, rows: &Int8Rows, r: usize) -> Self {
+        Self {
+            scale: rows.scale[r],
+            shift: rows.shift[r],
+            off: rows.lost[r] + panel.ratio * rows.size[r],
+            floor: if BOTH { rows.floor[r] } else { 0.0 },
+        }
+    }
+}
+
+/// What a kernel holds of its lanes while rows pass by; with `BOTH`, the rows' floors count too.
+pub(super) struct Lanes<const V: usize, const BOTH: bool> {
     scale: [__m512; V],
     share: [__m512; V],
     floor: [__m512; V],
+    lead: [__m512; V],
     /// Number of the first lane.
     first: usize,
 }
 
-impl<const V: usize> Lanes<V> {
+impl<const V: usize, const BOTH: bool> Lanes<V, BOTH> {
     #[inline]
     #[target_feature(enable = "avx512f")]
     pub(super) fn of(panel: &Int8Panel, group: usize) -> Self {
@@ -40,30 +66,35 @@ impl<const V: usize> Lanes<V> {
             scale: load(panel.scale),
             share: load(panel.share),
             floor: load(panel.floor),
+            lead: panel.lead.map_or([_mm512_setzero_ps(); V], load),
             first: group * GROUP,
         }
     }
 
-    /// Appends the hits of one row from its products with all lanes; `off` is what each lane's share
-    /// of is the key's uncertainty.
+    /// Appends the hits of one row from its products with all lanes.
     #[inline]
     #[target_feature(enable = "avx512f")]
     pub(super) fn collect(
         &self,
         products: [__m512i; V],
-        (scale, shift, off): (f32, f32, f32),
+        facts: Facts,
         row: usize,
         hits: &mut Vec<Hit>,
     ) {
-        let (scale, shift, off) =
-            (_mm512_set1_ps(scale), _mm512_set1_ps(shift), _mm512_set1_ps(off));
+        let (scale, shift) = (_mm512_set1_ps(facts.scale), _mm512_set1_ps(facts.shift));
+        let (off, own) = (_mm512_set1_ps(facts.off), _mm512_set1_ps(facts.floor));
         let mut keys = [_mm512_setzero_ps(); V];
         let mut mask = 0_u64;
         for v in 0..V {
             let product = _mm512_mul_ps(_mm512_cvtepi32_ps(products[v]), self.scale[v]);
             let key = _mm512_fmadd_ps(product, scale, shift);
             keys[v] = _mm512_fmadd_ps(self.share[v], off, key);
-            let reached = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(keys[v], self.floor[v]);
+            let floor = if BOTH {
+                _mm512_min_ps(self.floor[v], _mm512_sub_ps(own, self.lead[v]))
+            } else {
+                self.floor[v]
+            };
+            let reached = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(keys[v], floor);
             mask |= u64::from(reached) << (v * GROUP);
         }
         if mask != 0 {
@@ -103,7 +134,7 @@ fn append<const V: usize>(
 /// # Safety
 /// The block's slices fit each other and its pitch; `panel.lines` is `V` groups of the rows' width.
 #[target_feature(enable = "avx512f,avx512vnni")]
-pub(super) unsafe fn scan<const R: usize, const V: usize>(
+pub(super) unsafe fn scan<const R: usize, const V: usize, const BOTH: bool>(
     panel: &Int8Panel,
     block: &Block,
     hits: &mut Vec<Hit>,
@@ -112,7 +143,7 @@ pub(super) unsafe fn scan<const R: usize, const V: usize>(
     let count = rows.scale.len();
     let quads = pitch / QUAD;
     let lines = panel.lines.as_ptr();
-    let held = Lanes::<V>::of(panel, 0);
+    let held = Lanes::<V, BOTH>::of(panel, 0);
     for start in (0..count).step_by(R) {
         let here = R.min(count - start);
         // A last, partial tile repeats its last row; those places are not looked at.
@@ -144,8 +175,7 @@ pub(super) unsafe fn scan<const R: usize, const V: usize>(
             }
         }
         for r in 0..here {
-            let off = rows.lost[at[r]] + panel.ratio * rows.size[at[r]];
-            let facts = (rows.scale[at[r]], rows.shift[at[r]], off);
+            let facts = Facts::of::<BOTH>(panel, rows, at[r]);
             held.collect(sums[r], facts, first + at[r], hits);
         }
     }

@@ -4,8 +4,8 @@
 
 use std::arch::x86_64::{
     __m256, __m256i, _CMP_NLT_UQ, _mm256_cmp_ps, _mm256_cvtepi32_ps, _mm256_dpbusd_avx_epi32,
-    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_movemask_ps, _mm256_mul_ps,
-    _mm256_set1_epi32, _mm256_set1_ps, _mm256_storeu_ps,
+    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_min_ps, _mm256_movemask_ps,
+    _mm256_mul_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_storeu_ps, _mm256_sub_ps,
 };
 
 use super::int8::{Block, GROUP, Hit, Int8Panel, MAX_LANES, QUAD};
@@ -72,7 +72,14 @@ pub(super) unsafe fn scan(panel: &Int8Panel, block: &Block, hits: &mut Vec<Hit>)
                         set(rows.lost),
                     );
                     let key = _mm256_fmadd_ps(lanes(panel.share, half), off, key);
-                    let reached = _mm256_cmp_ps::<_CMP_NLT_UQ>(key, lanes(panel.floor, half));
+                    let floor = match panel.lead {
+                        Some(lead) => _mm256_min_ps(
+                            lanes(panel.floor, half),
+                            _mm256_sub_ps(set(rows.floor), lanes(lead, half)),
+                        ),
+                        None => lanes(panel.floor, half),
+                    };
+                    let reached = _mm256_cmp_ps::<_CMP_NLT_UQ>(key, floor);
                     let mut mask = _mm256_movemask_ps(reached);
                     if mask != 0 {
                         let mut keys = [0.0; WIDTH];

@@ -136,6 +136,9 @@ pub struct Int8Rows<'a> {
     pub size: &'a [f32],
     /// Sum of the row's codes.
     pub sums: &'a [i32],
+    /// What a pair's truth must reach to matter to the row; empty where only lanes are asked, see
+    /// [`Int8Panel::lead`].
+    pub floor: &'a [f32],
 }
 
 /// Queries that meet rows together.
@@ -149,8 +152,11 @@ pub struct Int8Panel<'a> {
     pub share: &'a [f32; MAX_LANES],
     /// See `share`.
     pub ratio: f32,
-    /// A pair whose upper bound is not below its lane's floor is a hit; so is a NaN.
+    /// A pair whose upper bound is not below its lane's floor is a hit; so is a NaN. Floors are none.
     pub floor: &'a [f32; MAX_LANES],
+    /// Where pairs matter to their rows as well: by how much the truth is above the key, per lane. A
+    /// pair is then a hit too if its upper bound is not below the row's floor less its lane's lead.
+    pub lead: Option<&'a [f32; MAX_LANES]>,
 }
 
 /// A pair that may count.
@@ -269,6 +275,7 @@ impl Kernels {
             assert_eq!(rows.codes.len(), count * pitch);
             assert!([rows.shift, rows.lost, rows.size].iter().all(|all| all.len() == count));
             assert_eq!(rows.sums.len(), count);
+            assert_eq!(rows.floor.len(), if panel.lead.is_some() { count } else { 0 });
         }
         let groups = panel.lines.len() / (pitch / QUAD);
         assert!(groups > 0 && groups * (pitch / QUAD) == panel.lines.len(), "whole groups");
@@ -277,9 +284,11 @@ impl Kernels {
             // SAFETY: a `Kernels` of this kind exists only where AMX and AVX-512 were seen; the
             // asserts above are what the kernel asks of the slices.
             return unsafe {
-                match groups {
-                    1 => amx_int8::scan::<1>(panel, blocks, pitch, hits),
-                    2 | 4 => amx_int8::scan::<2>(panel, blocks, pitch, hits),
+                match (groups, panel.lead) {
+                    (1, None) => amx_int8::scan::<1, false>(panel, blocks, pitch, hits),
+                    (2 | 4, None) => amx_int8::scan::<2, false>(panel, blocks, pitch, hits),
+                    (1, _) => amx_int8::scan::<1, true>(panel, blocks, pitch, hits),
+                    (2 | 4, _) => amx_int8::scan::<2, true>(panel, blocks, pitch, hits),
                     _ => unreachable!("no panel has {groups} groups"),
                 }
             };
@@ -287,24 +296,22 @@ impl Kernels {
         let mut first = 0;
         for rows in blocks {
             let all = Block { rows, pitch, first, streaming };
-            match (self.isa(), groups) {
+            match self.isa() {
                 // SAFETY: as above, AVX-VNNI.
                 #[cfg(target_arch = "x86_64")]
-                (Isa::AvxVnni, _) => unsafe { avx_vnni::scan(panel, &all, hits) },
+                Isa::AvxVnni => unsafe { avx_vnni::scan(panel, &all, hits) },
                 // SAFETY: as above, AVX-512 VNNI.
                 #[cfg(target_arch = "x86_64")]
-                (Isa::Avx512Vnni | Isa::Avx512Bf16, 1) => unsafe {
-                    avx512_vnni::scan::<12, 1>(panel, &all, hits);
-                },
-                // SAFETY: as above.
-                #[cfg(target_arch = "x86_64")]
-                (Isa::Avx512Vnni | Isa::Avx512Bf16, 2) => unsafe {
-                    avx512_vnni::scan::<12, 2>(panel, &all, hits);
-                },
-                // SAFETY: as above.
-                #[cfg(target_arch = "x86_64")]
-                (Isa::Avx512Vnni | Isa::Avx512Bf16, 4) => unsafe {
-                    avx512_vnni::scan::<6, 4>(panel, &all, hits);
+                Isa::Avx512Vnni | Isa::Avx512Bf16 => unsafe {
+                    match (groups, panel.lead) {
+                        (1, None) => avx512_vnni::scan::<12, 1, false>(panel, &all, hits),
+                        (2, None) => avx512_vnni::scan::<12, 2, false>(panel, &all, hits),
+                        (4, None) => avx512_vnni::scan::<6, 4, false>(panel, &all, hits),
+                        (1, _) => avx512_vnni::scan::<12, 1, true>(panel, &all, hits),
+                        (2, _) => avx512_vnni::scan::<12, 2, true>(panel, &all, hits),
+                        (4, _) => avx512_vnni::scan::<6, 4, true>(panel, &all, hits),
+                        _ => unreachable!("no panel has {groups} groups"),
+                    }
                 },
                 _ => scalar_scan(panel, &all, self.int8_query_flip(), hits),
             }
@@ -342,7 +349,9 @@ fn scalar_scan(panel: &Int8Panel, block: &Block, flip: u8, hits: &mut Vec<Hit>) 
                 let lane = group * GROUP + i;
                 let key = sum as f32 * panel.scale[lane] * rows.scale[r] + rows.shift[r];
                 let key = key + panel.share[lane] * (rows.lost[r] + panel.ratio * rows.size[r]);
-                if is_hit(key, panel.floor[lane]) {
+                let matters_to_row =
+                    panel.lead.is_some_and(|lead| is_hit(key, rows.floor[r] - lead[lane]));
+                if is_hit(key, panel.floor[lane]) || matters_to_row {
                     hits.push(Hit::new(first + r, lane, key));
                 }
             }

@@ -241,18 +241,17 @@ fn scans_of_codes_report_exactly_the_hits_on_every_isa() {
             let scale = fact(|r| [1.0, 0.5, 2.0][r % 3]);
             let shift = fact(|r| (r % 7) as f32 * 4.0);
             let (lost, size) = (fact(|r| (r % 5) as f32), fact(|r| (r % 4) as f32 * 2.0));
+            let own = fact(|r| [f32::INFINITY, 900.0, -1e4, f32::NEG_INFINITY][r % 4]);
             for waiting in [1, 16, 17, 32, 33, 64] {
                 let queries: Vec<Vec<i8>> =
                     (0..MAX_LANES).map(|lane| codes(dim, 1_000 + lane as u64)).collect();
                 let lane_scale = std::array::from_fn(|lane| [0.25, 1.0][lane % 2]);
                 let share = std::array::from_fn(|lane| [8.0, 2.0, 0.0][lane % 3]);
-                let floor = std::array::from_fn(|lane| match lane % 4 {
-                    0 => f32::INFINITY,
-                    1 => 500.0,
-                    2 => -1e4,
-                    _ => f32::NAN,
-                });
-                for kernel in kernels() {
+                let lead = std::array::from_fn(|lane| [200.0, 0.0, -32.0][lane % 3]);
+                for (kernel, lead) in kernels().flat_map(|k| [(k, None), (k, Some(&lead))]) {
+                    let always = if lead.is_some() { f32::NEG_INFINITY } else { f32::NAN };
+                    let floors = [f32::INFINITY, 500.0, -1e4, always];
+                    let floor = std::array::from_fn(|lane| floors[lane % 4]);
                     let lanes = kernel.int8_lanes(waiting);
                     let flip = kernel.int8_query_flip();
                     let group = group_lines(dim);
@@ -269,6 +268,7 @@ fn scans_of_codes_report_exactly_the_hits_on_every_isa() {
                         share: &share,
                         ratio: 0.5,
                         floor: &floor,
+                        lead,
                     };
                     let mut first = 0;
                     let mut blocks = Vec::new();
@@ -280,7 +280,8 @@ fn scans_of_codes_report_exactly_the_hits_on_every_isa() {
                             shift: &shift[place.clone()],
                             lost: &lost[place.clone()],
                             size: &size[place.clone()],
-                            sums: &sums[place],
+                            sums: &sums[place.clone()],
+                            floor: if lead.is_some() { &own[place] } else { &[] },
                         });
                         first += count;
                     }
@@ -298,7 +299,10 @@ fn scans_of_codes_report_exactly_the_hits_on_every_isa() {
                             let key = product as f32 * lane_scale[lane] * scale[row]
                                 + shift[row]
                                 + share[lane] * (lost[row] + 0.5 * size[row]);
-                            if scalar::is_hit(key, floor[lane]) {
+                            let to_row = |lead: &[f32; MAX_LANES]| {
+                                scalar::is_hit(key, own[row] - lead[lane])
+                            };
+                            if scalar::is_hit(key, floor[lane]) || lead.is_some_and(to_row) {
                                 expected.push(Hit::new(row, lane, key));
                             }
                         }

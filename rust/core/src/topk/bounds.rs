@@ -8,8 +8,9 @@ use std::sync::OnceLock;
 use super::coding::Coder;
 use super::ladder::{Ladder, PassKind};
 use super::metric::{Metric, Normed, norm};
-use super::pass::{MAX_LANES, Pass, Setting};
+use super::pass::{Floors, MAX_LANES, Pass, Setting};
 use super::rowset::RowSet;
+use super::tests::OwnPlane;
 use super::transform::Transform;
 use crate::kernels::bf16::{round, widen};
 use crate::kernels::int8::stride;
@@ -62,18 +63,20 @@ fn holds<P: Pass>(pass: &P, setting: Setting, what: &str) {
         let mut floors = [f32::INFINITY; MAX_LANES];
         floors[..panel.len].fill(f32::NEG_INFINITY);
         let mut hits = Vec::new();
-        pass.scan(panel, &block, &floors, &mut hits);
+        pass.scan(panel, &block, &Floors { lanes: &floors, rows: None }, &mut hits);
         for hit in hits.iter().filter(|hit| hit.lane() < panel.len) {
             let query = panel.first + hit.lane();
             let (lower, upper) = pass.interval(query, &block, hit.row(), hit.key);
             let mut scratch = Vec::new();
             let values = setting.corpus.read(scalar, hit.row(), &mut scratch);
             let row = Normed { values, norm: norm(scalar, values) };
-            let asked = setting.query(query);
+            let mut scratch = Vec::new();
+            let asked = setting.query(query, &mut scratch);
             let asked = Normed { values: asked, norm: norm(scalar, asked) };
             let goodness = setting.metric.goodness(scalar, asked, row);
             let truth = match setting.metric {
                 Metric::Cosine | Metric::Dot => goodness,
+                Metric::L2 if setting.mutual => 0.5 * goodness,
                 Metric::L2 => 0.5 * (asked.norm * asked.norm + goodness),
             };
             assert!(
@@ -81,6 +84,12 @@ fn holds<P: Pass>(pass: &P, setting: Setting, what: &str) {
                 "{what} {:?}: query {query}, row {}: {truth} in {lower} .. {upper}",
                 setting.metric,
                 hit.row()
+            );
+            let lead = f64::from(pass.lead(query, &block));
+            assert!(
+                hit.key.is_nan() || lead == f64::INFINITY || f64::from(hit.key) + lead >= truth,
+                "{what}: {truth} leads {} by more than {lead}",
+                hit.key
             );
             // A floor below the truth never hides the pair.
             let floor = pass.floor(query, &block, (truth as f32).next_down());
@@ -105,32 +114,50 @@ fn check(queries: &[Vec<f32>], corpus: &[Vec<f32>]) {
     let asked = Rows::new("queries", &flat_queries, queries.len(), dim).unwrap();
     let rows: Corpus = Rows::new("corpus", &flat_corpus, corpus.len(), dim).unwrap().into();
     let batch: Vec<usize> = (0..queries.len()).collect();
+    let own_batch: Vec<usize> = (0..corpus.len()).collect();
     let nothing = Transform::new(&vec![0.0; dim], false);
     for kernels in Isa::available().filter_map(Kernels::with_isa) {
         let query_norms: Vec<f64> = queries.iter().map(|query| norm(kernels, query)).collect();
+        let own_norms: Vec<f64> = corpus.iter().map(|row| norm(kernels, row)).collect();
         for metric in METRICS {
             let setting = Setting {
                 kernels,
                 metric,
-                queries: asked,
+                queries: asked.into(),
                 batch: &batch,
                 query_norms: &query_norms,
                 corpus: rows,
                 norms: None,
+                mutual: false,
             };
             let number = |row| row as u32;
             let fitted = Transform::fitted(kernels, metric, rows, corpus.len(), number);
             let turned = Transform::new(fitted.centre(), true);
             let stretch = RowSet::Stretch { first: 0, len: corpus.len() };
+            let name = kernels.isa().name();
+            // The corpus's own rows as queries, with a truth that both ends of a pair share.
+            let mutual = Setting {
+                queries: rows,
+                batch: &own_batch,
+                query_norms: &own_norms,
+                mutual: true,
+                ..setting
+            };
             for transform in [nothing.clone(), fitted, turned] {
+                let plane = OwnPlane::of(kernels, rows, metric, transform.clone());
                 let kept = OnceLock::from(transform);
                 let ladder = Ladder::new(setting, stretch, None, &kept, PassKind::Int8, false);
-                holds(ladder.int8(), setting, &format!("{} int8", kernels.isa().name()));
+                holds(ladder.int8(), setting, &format!("{name} int8"));
+                let plane = Some(plane.view());
+                let ladder = Ladder::new(mutual, stretch, plane, &kept, PassKind::Int8, false);
+                holds(ladder.int8(), mutual, &format!("{name} int8 of rows"));
             }
-            let kept = OnceLock::new();
-            let ladder = Ladder::new(setting, stretch, None, &kept, PassKind::F32, false);
-            holds(ladder.bf16(), setting, &format!("{} bf16", kernels.isa().name()));
-            holds(ladder.f32(), setting, &format!("{} f32", kernels.isa().name()));
+            for (setting, what) in [(setting, ""), (mutual, " of rows")] {
+                let kept = OnceLock::new();
+                let ladder = Ladder::new(setting, stretch, None, &kept, PassKind::F32, false);
+                holds(ladder.bf16(), setting, &format!("{name} bf16{what}"));
+                holds(ladder.f32(), setting, &format!("{name} f32{what}"));
+            }
         }
     }
 }

@@ -27,8 +27,6 @@ pub(super) enum Threshold {
     /// What a row of the answer will probably reach, judged by the share of the corpus that was
     /// seen. Far fewer rows are kept; once the answer is there, it is checked.
     Expected,
-    /// None but the one that was asked for.
-    Fixed,
 }
 
 /// A growing list, cut back whenever it has grown.
@@ -62,6 +60,16 @@ impl Candidates {
         self.seen += rows;
     }
 
+    /// Says that the query has been shown so many rows by now.
+    pub(super) fn has_seen(&mut self, rows: usize) {
+        self.seen = rows;
+    }
+
+    /// Number of candidates.
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
     /// True once the list has grown enough for a cut to pay.
     pub(super) fn has_grown(&self, k: usize) -> bool {
         self.list.len() >= self.next_cut.max(k.min(8))
@@ -77,7 +85,6 @@ impl Candidates {
         let (rank, expected) = match how {
             Threshold::Proven => (k, false),
             Threshold::Expected => (expected_rank(k, self.seen, all), true),
-            Threshold::Fixed => return f32::NEG_INFINITY,
         };
         if self.list.len() < rank {
             return f32::NEG_INFINITY;
@@ -177,7 +184,6 @@ mod tests {
         // An eighth of the way from the middle, 0.4, to the lower bound, 0.3.
         let threshold = kept.threshold(Threshold::Expected, 1, 100);
         assert!((threshold - 0.3875).abs() < 1e-6, "{threshold}");
-        assert_eq!(kept.threshold(Threshold::Fixed, 1, 100), f32::NEG_INFINITY);
         assert_eq!(kept.threshold(Threshold::Proven, 5, 100), f32::NEG_INFINITY);
     }
 

@@ -45,6 +45,12 @@
 //! half a billion times smaller than the slack that the wider `g(D + 8)` below leaves for dot and
 //! cosine; for l2, whose `|q|^2` does not shrink with `|x|`, it is carried as the query's constant.
 //!
+//! # Pairs of one corpus
+//!
+//! There the truth must serve both ends of a pair, so for l2 `|q|^2 / 2` is taken from it: what is
+//! left, `-abs(q - x)^2 / 2`, is the same from both sides. As a product the square of the canonical
+//! norm is off by at most `g64(D + 6)` of itself, which is the query's constant as well.
+//!
 //! Where a number leaves the range in which these bounds hold (overflow, a scale that is infinite)
 //! the bound is infinite and the row is scored exactly.
 
@@ -89,6 +95,8 @@ pub(super) struct QueryBound {
     on_rounded: f64,
     constant: f64,
     magnitude: f64,
+    /// What the truth is more than the key.
+    pub(super) offset: f64,
 }
 
 /// The row's part of a bound, and the map from product to key.
@@ -113,6 +121,7 @@ impl QueryBound {
             on_rounded: 0.0,
             constant: canonical_slack(metric, dim, norm),
             magnitude: norm,
+            offset: 0.0,
         }
     }
 
@@ -124,6 +133,18 @@ impl QueryBound {
             on_rounded: norm,
             constant: canonical_slack(metric, dim, norm),
             magnitude: norm + lost,
+            offset: 0.0,
+        }
+    }
+
+    /// The same with a truth that does not depend on which of the two is the query; see the module.
+    pub(super) fn mutual(self, metric: Metric, dim: usize, norm: f64) -> Self {
+        match metric {
+            Metric::Cosine | Metric::Dot => self,
+            Metric::L2 => {
+                let (offset, slack) = own_share(dim, norm);
+                Self { offset: -offset, constant: self.constant + slack, ..self }
+            }
         }
     }
 
@@ -135,6 +156,12 @@ impl QueryBound {
             f64::INFINITY
         }
     }
+}
+
+/// Half the square of a canonical norm, and by how much that may be off the exact vector's.
+pub(super) fn own_share(dim: usize, norm: f64) -> (f64, f64) {
+    let square = norm * norm;
+    (0.5 * square, 8.0 * (dim + 8) as f64 * U64 * square)
 }
 
 /// The canonical score's own rounding, where it is not covered by the pass's; see the module.
@@ -233,10 +260,11 @@ impl RowBound {
     }
 }
 
-/// The interval of `f32` that surely holds the truth.
-pub(super) fn interval(key: f32, error: f64) -> (f32, f32) {
-    let key = f64::from(key);
-    outward(key - error, key + error)
+/// The interval of `f32` that surely holds the truth, which is `offset` more than the key, give or
+/// take the error.
+pub(super) fn interval(key: f32, offset: f64, error: f64) -> (f32, f32) {
+    let middle = f64::from(key) + offset;
+    outward(middle - error, middle + error)
 }
 
 /// The bounds, rounded outwards to `f32`; everything, where one of them says nothing.
@@ -248,11 +276,11 @@ pub(super) fn outward(lower: f64, upper: f64) -> (f32, f32) {
     }
 }
 
-/// The largest key that a row within `error` of the truth cannot have if its truth reaches
-/// `threshold`: below it, nothing needs to be kept.
-pub(super) fn key_floor(threshold: f32, error: f64) -> f32 {
-    if error.is_finite() {
-        ((f64::from(threshold) - error) as f32).next_down()
+/// The largest key that a row cannot have if its truth, at most `lead` more, reaches `threshold`:
+/// below it, nothing needs to be kept.
+pub(super) fn key_floor(threshold: f32, lead: f64) -> f32 {
+    if lead.is_finite() {
+        ((f64::from(threshold) - lead) as f32).next_down()
     } else {
         f32::NEG_INFINITY
     }
@@ -264,11 +292,13 @@ mod tests {
 
     #[test]
     fn the_interval_and_the_floor_round_outwards() {
-        let (low, high) = interval(1.0, 1e-12);
+        let (low, high) = interval(1.0, 0.0, 1e-12);
         assert!(low < 1.0 && high > 1.0);
         assert!(key_floor(1.0, 1e-12) < 1.0);
-        assert_eq!(interval(f32::NAN, 0.0), (f32::NEG_INFINITY, f32::INFINITY));
-        assert_eq!(interval(1.0, f64::INFINITY).1, f32::INFINITY);
+        assert_eq!(interval(f32::NAN, 0.0, 0.0), (f32::NEG_INFINITY, f32::INFINITY));
+        assert_eq!(interval(1.0, 0.0, f64::INFINITY).1, f32::INFINITY);
+        let (low, high) = interval(1.0, -0.5, 0.125);
+        assert!(low < 0.375 && low > 0.374 && high > 0.625 && high < 0.626);
         assert_eq!(key_floor(f32::NEG_INFINITY, 1.0), f32::NEG_INFINITY);
     }
 

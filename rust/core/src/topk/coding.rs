@@ -34,6 +34,14 @@
 //! `(D + 8) 2^-40 |x|`. For l2 it is at most `4 (D + 4) 2^-53 (|q|^2 + |x|^2)`: the row's half is slack,
 //! the query's half is part of its constant error, as is the rounding of the constant itself.
 //!
+//! # Rows as queries
+//!
+//! Where a corpus is compared with itself, a row's codes are the query's as well. Then `|q' - Q|` is
+//! at most its `lost`, `|q'|` at most `size + lost`, and its `shift` less `m . m` is the constant of a
+//! truth that is the same from both sides: `m . q - m . m`, for l2 less `|q|^2 / 2`. It is too large by
+//! at most the row's `slack`, which holds the canonical score's rounding too, and off by the rounding of
+//! `m . m`.
+//!
 //! What leaves the range in which all this holds is coded as nothing, with an infinite shift: such a
 //! row or query is a hit everywhere, and scored exactly.
 
@@ -176,13 +184,7 @@ impl QueryFacts {
         let own = values.iter().map(|value| value * value).sum::<f64>().sqrt();
         if !(own < LARGEST && length < LARGEST) {
             (0..values.len()).for_each(|d| put(d, 0));
-            return Self {
-                scale: 0.0,
-                share: f32::INFINITY,
-                ratio: 1.0,
-                constant: 0.0,
-                constant_error: f64::INFINITY,
-            };
+            return Self::unknown();
         }
         let scale = (largest / 127.0) as f32;
         // Too small to be coded: all of it is lost.
@@ -210,6 +212,43 @@ impl QueryFacts {
             constant,
             constant_error: canonical
                 + 4.0 * (dim + 8) as f64 * U64 * (length + centre) * (1.0 + centre),
+        }
+    }
+
+    /// A query for which every row is a hit.
+    fn unknown() -> Self {
+        Self {
+            scale: 0.0,
+            share: f32::INFINITY,
+            ratio: 1.0,
+            constant: 0.0,
+            constant_error: f64::INFINITY,
+        }
+    }
+
+    /// For a coded row of this canonical norm as the query, with a truth that is the same from both
+    /// sides; see the module.
+    pub(super) fn of_row(
+        metric: Metric,
+        transform: &Transform,
+        dim: usize,
+        norm: f64,
+        row: &RowFacts,
+    ) -> Self {
+        if !row.shift.is_finite() {
+            return Self::unknown();
+        }
+        let length = if metric == Metric::Cosine && norm > 0.0 { 1.0 } else { norm };
+        let (lost, size) = (f64::from(row.lost), f64::from(row.size));
+        let on_size = lost + 16.0 * U32 * size + FLUSH;
+        let share = (size + lost).max(length / 1024.0).max(on_size);
+        let square = transform.norm().powi(2);
+        Self {
+            scale: row.scale,
+            share: ((share * WIDER) as f32).next_up(),
+            ratio: ((on_size / share) as f32).next_up().min(1.0),
+            constant: f64::from(row.shift) - square,
+            constant_error: f64::from(row.slack) + 4.0 * (dim + 8) as f64 * U64 * square,
         }
     }
 

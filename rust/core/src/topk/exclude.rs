@@ -48,22 +48,17 @@ impl Exclude {
 
 /// What the queries of one batch must not return.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Excluded<'a> {
-    /// The lists of the queries of these numbers.
-    Listed(Option<&'a Exclude>, &'a [usize]),
-    #[allow(dead_code, reason = "for pairs")]
-    /// For queries that are rows themselves: each one's own number and all below it.
-    UpToOwn(&'a [usize]),
+pub(super) struct Excluded<'a> {
+    /// The lists of all queries, if there are any.
+    pub(super) lists: Option<&'a Exclude>,
+    /// Numbers of the batch's queries.
+    pub(super) numbers: &'a [usize],
 }
 
 impl Excluded<'_> {
     /// True if the batch's query must not return this row.
     pub(super) fn contains(&self, query: usize, row: u32) -> bool {
-        match *self {
-            Self::Listed(None, _) => false,
-            Self::Listed(Some(exclude), numbers) => exclude.contains(numbers[query], row),
-            Self::UpToOwn(numbers) => row as usize <= numbers[query],
-        }
+        self.lists.is_some_and(|lists| lists.contains(self.numbers[query], row))
     }
 }
 

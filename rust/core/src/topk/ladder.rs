@@ -126,6 +126,9 @@ impl<'a> Ladder<'a> {
 
     pub(super) fn int8(&self) -> &Int8Pass<'a> {
         self.int8.get_or_init(|| {
+            if let (Some(plane), true) = (self.plane, self.setting.mutual) {
+                return Int8Pass::of_rows(self.setting, plane);
+            }
             let transform = match self.plane {
                 Some(plane) => plane.transform(),
                 None => self.transform.get_or_init(|| {

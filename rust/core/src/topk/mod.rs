@@ -12,7 +12,9 @@ mod cost;
 mod exclude;
 mod ladder;
 mod metric;
+mod neighbours;
 mod norms;
+mod pairs;
 mod pass;
 mod pass_bf16;
 mod pass_f32;
@@ -22,7 +24,9 @@ mod rescore;
 mod rowset;
 mod scan;
 mod search;
+mod self_join;
 mod transform;
+mod triangle;
 
 pub use exclude::Exclude;
 pub use ladder::PassKind;
@@ -30,9 +34,12 @@ pub use metric::{Metric, norm};
 pub use norms::row_norms;
 pub use plane::{FACTS, Plane, PlaneMut, build};
 pub use search::{Hits, Search, Stats};
+pub use self_join::{Pairs, SelfJoin};
 pub use transform::Transform;
 
 #[cfg(test)]
 mod bounds;
+#[cfg(test)]
+mod self_join_tests;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@
 
 use super::certificate::{QueryBound, Rounded, RowBound, interval, key_floor};
 use super::metric::Metric;
-use super::pass::{Bounds, MAX_LANES, Panel, Pass, Setting, ones};
+use super::pass::{Bounds, Floors, MAX_LANES, Panel, Pass, Setting, ones, raised};
 use crate::error::Result;
 use crate::kernels::bf16::{GROUP, Line, SIDE, panel_place, round, steps, widen};
 use crate::kernels::int8::Hit;
@@ -36,13 +36,13 @@ impl<'a> Bf16Pass<'a> {
         let lines = steps(dim) * 2 * GROUP;
         let total = setting.query_norms.len();
         let mut packed = vec![Line::ZERO; total.div_ceil(SIDE) * lines];
-        let mut panels = Vec::new();
+        let (mut panels, mut scratch) = (Vec::new(), Vec::new());
         let mut queries = Vec::with_capacity(total);
         for (codes, first) in packed.chunks_exact_mut(lines).zip((0..total).step_by(SIDE)) {
             let len = SIDE.min(total - first);
             for lane in 0..len {
                 let mut lost = 0.0;
-                for (d, &value) in setting.query(first + lane).iter().enumerate() {
+                for (d, &value) in setting.query(first + lane, &mut scratch).iter().enumerate() {
                     let value = setting.scaled(first + lane, value);
                     let code = round(value as f32);
                     lost += (value - f64::from(widen(code))).powi(2);
@@ -50,7 +50,9 @@ impl<'a> Bf16Pass<'a> {
                     codes[line].0[place] = code;
                 }
                 let (norm, lost) = (setting.query_norms[first + lane], Rounded::new(dim, lost));
-                queries.push(QueryBound::rounded(setting.metric, dim, norm, lost));
+                let bound = QueryBound::rounded(setting.metric, dim, norm, lost);
+                let mutual = setting.mutual;
+                queries.push(if mutual { bound.mutual(setting.metric, dim, norm) } else { bound });
             }
             let number = first / SIDE;
             panels.push(Panel { number, first, len, lanes: SIDE, offset: number * lines });
@@ -92,28 +94,32 @@ impl Pass for Bf16Pass<'_> {
     }
 
     fn floor(&self, query: usize, block: &Bf16Block, threshold: f32) -> f32 {
-        key_floor(threshold, self.queries[query].error(&block.bounds.widest))
+        let query = &self.queries[query];
+        key_floor(threshold, query.offset + query.error(&block.bounds.widest))
+    }
+
+    fn lead(&self, query: usize, block: &Bf16Block) -> f32 {
+        let query = &self.queries[query];
+        raised(query.offset + query.error(&block.bounds.widest))
     }
 
     fn interval(&self, query: usize, block: &Bf16Block, i: usize, key: f32) -> (f32, f32) {
-        interval(key, self.queries[query].error(&block.bounds.rows[i]))
+        let query = &self.queries[query];
+        interval(key, query.offset, query.error(&block.bounds.rows[i]))
     }
 
-    fn scan(
-        &self,
-        panel: Panel,
-        block: &Bf16Block,
-        floors: &[f32; MAX_LANES],
-        found: &mut Vec<Hit>,
-    ) {
+    fn scan(&self, panel: Panel, block: &Bf16Block, floors: &Floors, found: &mut Vec<Hit>) {
         let lines = steps(self.setting.corpus.dim()) * 2 * GROUP;
         let packed = &self.packed[panel.offset..panel.offset + lines];
-        let floor: &[f32; SIDE] = &floors.as_chunks().0[0];
+        let mut lowered = [0.0; MAX_LANES];
         let mut tiles = Bf16Tiles::new(self.setting.kernels);
         let scales = block.scales.chunks(SIDE).zip(block.shifts.chunks(SIDE));
         for (number, (rows, (scale, shift))) in
             block.codes.chunks_exact(lines).zip(scales).enumerate()
         {
+            let first = number * SIDE;
+            let floors = floors.with(first..first + scale.len(), &mut lowered);
+            let floor: &[f32; SIDE] = &floors.as_chunks().0[0];
             let tile = Bf16Tile { rows, panel: packed, scale, shift, floor };
             let hits = tiles.run(&tile);
             for (r, &lanes) in hits[..scale.len()].iter().enumerate() {

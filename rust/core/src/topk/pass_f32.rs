@@ -1,7 +1,7 @@
 //! The pass that multiplies the `f32` values themselves.
 
 use super::certificate::{QueryBound, RowBound, interval, key_floor};
-use super::pass::{Bounds, MAX_LANES, Panel, Pass, Setting, ones};
+use super::pass::{Bounds, Floors, MAX_LANES, Panel, Pass, Setting, ones, raised};
 use crate::error::Result;
 use crate::kernels::int8::Hit;
 use crate::kernels::{MAX_TILE_KEYS, MAX_TILE_ROWS, Tile};
@@ -28,7 +28,7 @@ impl<'a> F32Pass<'a> {
     pub(super) fn new(setting: Setting<'a>) -> Self {
         let dim = setting.corpus.dim();
         let total = setting.query_norms.len();
-        let (mut panels, mut packed) = (Vec::new(), Vec::new());
+        let (mut panels, mut packed, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
         let mut start = 0;
         while start < total {
             let lanes = setting.kernels.shape(total - start).lanes;
@@ -36,14 +36,17 @@ impl<'a> F32Pass<'a> {
             let offset = packed.len();
             packed.resize(offset + lanes * dim, 0.0);
             for lane in 0..len {
-                for (d, &value) in setting.query(start + lane).iter().enumerate() {
+                for (d, &value) in setting.query(start + lane, &mut scratch).iter().enumerate() {
                     packed[offset + d * lanes + lane] = setting.scaled(start + lane, value) as f32;
                 }
             }
             panels.push(Panel { number: panels.len(), first: start, len, lanes, offset });
             start += len;
         }
-        let bound = |&norm: &f64| QueryBound::new(setting.metric, dim, norm);
+        let bound = |&norm: &f64| {
+            let bound = QueryBound::new(setting.metric, dim, norm);
+            if setting.mutual { bound.mutual(setting.metric, dim, norm) } else { bound }
+        };
         let queries = setting.query_norms.iter().map(bound).collect();
         Self { setting, panels, packed, queries }
     }
@@ -74,26 +77,27 @@ impl Pass for F32Pass<'_> {
     }
 
     fn floor(&self, query: usize, block: &F32Block, threshold: f32) -> f32 {
-        key_floor(threshold, self.queries[query].error(&block.bounds.widest))
+        let query = &self.queries[query];
+        key_floor(threshold, query.offset + query.error(&block.bounds.widest))
+    }
+
+    fn lead(&self, query: usize, block: &F32Block) -> f32 {
+        let query = &self.queries[query];
+        raised(query.offset + query.error(&block.bounds.widest))
     }
 
     fn interval(&self, query: usize, block: &F32Block, i: usize, key: f32) -> (f32, f32) {
-        interval(key, self.queries[query].error(&block.bounds.rows[i]))
+        let query = &self.queries[query];
+        interval(key, query.offset, query.error(&block.bounds.rows[i]))
     }
 
-    fn scan(
-        &self,
-        panel: Panel,
-        block: &F32Block,
-        floors: &[f32; MAX_LANES],
-        found: &mut Vec<Hit>,
-    ) {
+    fn scan(&self, panel: Panel, block: &F32Block, floors: &Floors, found: &mut Vec<Hit>) {
         let kernels = self.setting.kernels;
         let shape = kernels.shape(panel.len);
         debug_assert_eq!(shape.lanes, panel.lanes);
         let dim = self.setting.corpus.dim();
         let packed = &self.packed[panel.offset..panel.offset + panel.lanes * dim];
-        let mut keys = [0.0; MAX_TILE_KEYS];
+        let (mut keys, mut lowered) = ([0.0; MAX_TILE_KEYS], [0.0; MAX_LANES]);
         let rows = block.numbers.len();
         let lying = self.setting.corpus.as_f32();
         let row = |i: usize| match lying {
@@ -105,6 +109,7 @@ impl Pass for F32Pass<'_> {
             // A last, partial group repeats its last row; those places are not looked at.
             let at = |r: usize| start + r.min(count - 1);
             let bounds = &block.bounds.rows;
+            let floors = floors.with(start..start + count, &mut lowered);
             let tile = Tile {
                 panel: packed,
                 rows: std::array::from_fn::<_, MAX_TILE_ROWS, _>(|r| row(at(r))),

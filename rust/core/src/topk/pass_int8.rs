@@ -2,7 +2,7 @@
 
 use super::certificate::outward;
 use super::coding::{Coder, QueryFacts, RowFacts};
-use super::pass::{MAX_LANES, Panel, Pass, Setting};
+use super::pass::{Floors, MAX_LANES, Panel, Pass, Setting, raised};
 use super::plane::Plane;
 use super::transform::Transform;
 use crate::error::Result;
@@ -88,6 +88,7 @@ impl Own {
             lost: &self.lost,
             size: &self.size,
             sums: &self.sums,
+            floor: &[],
         }
     }
 
@@ -111,12 +112,44 @@ impl<'a> Int8Pass<'a> {
         plane: Option<Plane<'a>>,
     ) -> Self {
         let dim = setting.corpus.dim();
-        let group = group_lines(dim);
+        let (mut values, mut scratch) = (vec![0.0; stride(dim)], Vec::new());
+        Self::packed(setting, transform, plane, |query, put| {
+            values.fill(0.0);
+            let found = setting.query(query, &mut scratch);
+            for (target, &value) in values.iter_mut().zip(found) {
+                *target = setting.scaled(query, value);
+            }
+            let norm = setting.query_norms[query];
+            QueryFacts::code(setting.metric, transform, dim, norm, &mut values, put)
+        })
+    }
+
+    /// For queries that are rows of the plane: their codes are there already.
+    pub(super) fn of_rows(setting: Setting<'a>, plane: Plane<'a>) -> Self {
+        let dim = setting.corpus.dim();
+        let transform = plane.transform();
+        Self::packed(setting, transform, Some(plane), |query, put| {
+            let row = setting.batch[query];
+            for (d, &code) in plane.codes(row).iter().enumerate() {
+                put(d, code);
+            }
+            let norm = setting.query_norms[query];
+            QueryFacts::of_row(setting.metric, transform, dim, norm, &plane.facts(row))
+        })
+    }
+
+    /// Packs the batch's queries; `code` gives one's codes, dimension by dimension, and facts.
+    fn packed(
+        setting: Setting<'a>,
+        transform: &'a Transform,
+        plane: Option<Plane<'a>>,
+        mut code: impl FnMut(usize, &mut dyn FnMut(usize, i8)) -> QueryFacts,
+    ) -> Self {
+        let group = group_lines(setting.corpus.dim());
         let total = setting.query_norms.len();
         let flip = setting.kernels.int8_query_flip();
         let (mut panels, mut lines, mut queries) = (Vec::new(), Vec::new(), Vec::new());
         let (mut scales, mut shares, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-        let mut values = vec![0.0; stride(dim)];
         let mut first = 0;
         while first < total {
             let lanes = setting.kernels.int8_lanes(total - first);
@@ -126,25 +159,12 @@ impl<'a> Int8Pass<'a> {
             lines.resize(offset + lanes / GROUP * group, Line([flip as i8; int8::LINE]));
             let (mut scale, mut share) = ([0.0; MAX_LANES], [0.0; MAX_LANES]);
             let mut ratio = 0.0_f32;
-            #[allow(clippy::needless_range_loop, reason = "one number for many arrays")]
             for lane in 0..len {
-                values.fill(0.0);
-                for (target, &value) in values.iter_mut().zip(setting.query(first + lane)) {
-                    *target = setting.scaled(first + lane, value);
-                }
                 let start = offset + lane / GROUP * group;
-                let norm = setting.query_norms[first + lane];
-                let query = QueryFacts::code(
-                    setting.metric,
-                    transform,
-                    dim,
-                    norm,
-                    &mut values,
-                    |d, code| {
-                        let (line, place) = panel_place(d, lane);
-                        lines[start + line].0[place] = (code as u8 ^ flip) as i8;
-                    },
-                );
+                let query = code(first + lane, &mut |d, code| {
+                    let (line, place) = panel_place(d, lane);
+                    lines[start + line].0[place] = (code as u8 ^ flip) as i8;
+                });
                 scale[lane] = query.scale;
                 share[lane] = query.share;
                 ratio = ratio.max(query.ratio);
@@ -181,6 +201,13 @@ fn pieces(rows: &[u32], into: &mut Vec<(usize, usize)>) {
     }
 }
 
+/// Gives rows the next floors, as many as are left.
+fn with_floors<'a>(rows: Int8Rows<'a>, left: &mut &'a [f32]) -> Int8Rows<'a> {
+    let floor;
+    (floor, *left) = left.split_at(left.len().min(rows.sums.len()));
+    Int8Rows { floor, ..rows }
+}
+
 impl Pass for Int8Pass<'_> {
     type Block = Int8Block;
 
@@ -203,7 +230,7 @@ impl Pass for Int8Pass<'_> {
             own.clear(rows.len(), pitch);
             for (i, &row) in rows.iter().enumerate() {
                 if let Some(&soon) = rows.get(i + AHEAD) {
-                    self.setting.kernels.prefetch(plane.codes(soon as usize));
+                    plane.announce(self.setting.kernels, soon as usize);
                 }
                 let place = own.offset + i * pitch;
                 own.codes[place..place + pitch].copy_from_slice(plane.codes(row as usize));
@@ -236,6 +263,11 @@ impl Pass for Int8Pass<'_> {
         if floor.is_nan() { f32::NEG_INFINITY } else { (floor as f32).next_down() }
     }
 
+    fn lead(&self, query: usize, _block: &Int8Block) -> f32 {
+        let facts = &self.queries[query];
+        raised(facts.constant + facts.constant_error)
+    }
+
     fn interval(&self, query: usize, block: &Int8Block, i: usize, key: f32) -> (f32, f32) {
         let ratio = self.ratios[self.panel_of(query)];
         let (query, row) = (&self.queries[query], self.facts(block, i));
@@ -244,13 +276,7 @@ impl Pass for Int8Pass<'_> {
         outward(upper - below, upper + query.constant_error)
     }
 
-    fn scan(
-        &self,
-        panel: Panel,
-        block: &Int8Block,
-        floors: &[f32; MAX_LANES],
-        hits: &mut Vec<Hit>,
-    ) {
+    fn scan(&self, panel: Panel, block: &Int8Block, floors: &Floors, hits: &mut Vec<Hit>) {
         let dim = self.setting.corpus.dim();
         let lines = panel.lanes / GROUP * group_lines(dim);
         let coded = Int8Panel {
@@ -258,18 +284,24 @@ impl Pass for Int8Pass<'_> {
             scale: &self.scales[panel.number],
             share: &self.shares[panel.number],
             ratio: self.ratios[panel.number],
-            floor: floors,
+            floor: floors.lanes,
+            lead: floors.rows.map(|rows| rows.lead),
         };
+        let mut left = floors.rows.map_or(&[][..], |rows| rows.thresholds);
         let pitch = stride(dim);
         let kernels = self.setting.kernels;
         match self.plane {
             Some(plane) if !block.pieces.is_empty() => {
-                let pieces = block.pieces.iter().map(|&(first, count)| plane.rows(first, count));
-                let pieces: Vec<_> = pieces.collect();
+                let pieces = block.pieces.iter();
+                let rows = |&(first, count)| with_floors(plane.rows(first, count), &mut left);
+                let pieces: Vec<_> = pieces.map(rows).collect();
                 let streaming = self.panels.len() == 1;
                 kernels.scan_int8(&coded, &pieces, pitch, streaming, hits);
             }
-            _ => kernels.scan_int8(&coded, &[block.own.rows(pitch)], pitch, false, hits),
+            _ => {
+                let rows = with_floors(block.own.rows(pitch), &mut left);
+                kernels.scan_int8(&coded, &[rows], pitch, false, hits);
+            }
         }
     }
 }

@@ -86,6 +86,7 @@ impl<'a> Plane<'a> {
             lost: &lost[place.clone()],
             size: &size[place.clone()],
             sums: &self.sums[place],
+            floor: &[],
         }
     }
 
@@ -93,6 +94,14 @@ impl<'a> Plane<'a> {
     pub(super) fn facts(&self, row: usize) -> RowFacts {
         let [scale, shift, lost, size, slack] = self.facts.map(|fact| fact[row]);
         RowFacts { scale, shift, lost, size, slack, sum: self.sums[row] }
+    }
+
+    /// Says that a row will be read soon.
+    pub(super) fn announce(&self, kernels: Kernels, row: usize) {
+        kernels.prefetch(self.codes(row));
+        for fact in self.facts {
+            kernels.prefetch(&fact[row..=row]);
+        }
     }
 
     /// One row's codes.
@@ -114,12 +123,14 @@ pub struct PlaneMut<'a> {
     pub norms: &'a mut [f64],
 }
 
-/// Codes a corpus and measures its norms, in one pass over it.
+/// Codes a corpus and measures its norms, in one pass over it; errors call it `argument`.
 ///
 /// # Errors
 /// [`Error::NonFinite`] if a row holds NaN or infinity; [`Error::Layout`] if an array does not fit;
 /// [`Error::Stopped`] if asked to stop.
+#[allow(clippy::too_many_arguments, reason = "a corpus, how to code it, and where to")]
 pub fn build(
+    argument: &'static str,
     kernels: Kernels,
     metric: Metric,
     corpus: Corpus,
@@ -162,7 +173,7 @@ pub fn build(
             let values = corpus.read(kernels, row, scratch);
             norms[i] = norm(kernels, values);
             if !norms[i].is_finite() {
-                return Err(Error::NonFinite { argument: "corpus", row });
+                return Err(Error::NonFinite { argument, row });
             }
             let codes = &mut codes[i * pitch..(i + 1) * pitch];
             let known = coder.row(values, norms[i], moved, codes);

@@ -27,10 +27,10 @@ const U64: f64 = 1.0 / (1_u64 << 53) as f64;
 
 /// A pair to score, and where the score goes.
 #[derive(Debug, Clone, Copy)]
-struct Job {
-    row: u32,
-    query: u32,
-    place: u32,
+pub(super) struct Job {
+    pub(super) row: u32,
+    pub(super) query: u32,
+    pub(super) place: u32,
 }
 
 /// Scores rows of one batch of queries.
@@ -51,29 +51,34 @@ pub(super) struct Answer {
 }
 
 impl Rescorer<'_> {
-    fn goodness(&self, query: usize, row: u32, scratch: &mut Vec<f32>) -> f64 {
+    fn goodness(&self, query: usize, row: u32, scratch: &mut [Vec<f32>; 2]) -> f64 {
         let Setting { kernels, metric, corpus, norms, .. } = self.setting;
-        let values = corpus.read(kernels, row as usize, scratch);
+        let [for_query, for_row] = scratch;
+        let values = corpus.read(kernels, row as usize, for_row);
         let norm = match (metric, norms) {
             (Metric::Cosine, Some(norms)) => norms[row as usize],
             (Metric::Cosine, None) => norm(kernels, values),
             _ => 0.0,
         };
-        let query =
-            Normed { values: self.setting.query(query), norm: self.setting.query_norms[query] };
+        let query = Normed {
+            values: self.setting.query(query, for_query),
+            norm: self.setting.query_norms[query],
+        };
         metric.goodness(kernels, query, Normed { values, norm })
     }
 
     /// Scores these pairs one after the other.
-    fn score(&self, jobs: &[Job], mut put: impl FnMut(f64)) {
-        let Setting { kernels, corpus, .. } = self.setting;
-        for job in jobs.iter().take(AHEAD) {
+    pub(super) fn score(&self, jobs: &[Job], mut put: impl FnMut(f64)) {
+        let Setting { kernels, corpus, queries, batch, .. } = self.setting;
+        let announce = |job: &Job| {
             corpus.announce(kernels, job.row as usize);
-        }
-        let mut scratch = Vec::new();
+            queries.announce(kernels, batch[job.query as usize]);
+        };
+        jobs.iter().take(AHEAD).for_each(announce);
+        let mut scratch = Default::default();
         for (i, job) in jobs.iter().enumerate() {
             if let Some(soon) = jobs.get(i + AHEAD) {
-                corpus.announce(kernels, soon.row as usize);
+                announce(soon);
             }
             put(self.goodness(job.query as usize, job.row, &mut scratch));
         }
@@ -133,6 +138,7 @@ impl Rescorer<'_> {
     pub(super) fn floor(&self, query: usize, goodness: f64) -> f32 {
         let truth = match self.setting.metric {
             Metric::Cosine | Metric::Dot => goodness,
+            Metric::L2 if self.setting.mutual => 0.5 * goodness,
             Metric::L2 => {
                 let square = self.setting.query_norms[query].powi(2);
                 let slack = 8.0 * (self.setting.corpus.dim() + 8) as f64 * U64;

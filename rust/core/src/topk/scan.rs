@@ -16,7 +16,7 @@ use super::candidates::{Candidate, Candidates, SharedThreshold, Threshold};
 use super::cost::{self, Shape};
 use super::exclude::Excluded;
 use super::ladder::{Ladder, PassKind};
-use super::pass::{MAX_LANES, Pass};
+use super::pass::{Floors, MAX_LANES, Pass};
 use super::rescore::Rescorer;
 use super::rowset::RowSet;
 use crate::error::{Error, Result};
@@ -24,10 +24,10 @@ use crate::kernels::int8::Hit;
 use crate::threads::Control;
 
 /// Bytes of corpus in a block: a share of a common second-level cache, the rest is for the panels.
-const BLOCK_BYTES: usize = 1024 << 10;
+pub(super) const BLOCK_BYTES: usize = 1024 << 10;
 
 /// Rows of a tile, of which long chunks are multiples.
-const TILE: usize = 32;
+pub(super) const TILE: usize = 32;
 
 /// Smaller corpora are sample throughout.
 const SAMPLED_ROWS: usize = 8192;
@@ -126,7 +126,7 @@ impl Walk<'_> {
             Threshold::Expected => {
                 cost::sample_step(ladder.kernels(), ladder.first_kind(), self.shape)
             }
-            Threshold::Proven | Threshold::Fixed => 0,
+            Threshold::Proven => 0,
         }
     }
 
@@ -245,7 +245,7 @@ impl Walk<'_> {
                 *floor = pass.floor(query, block, shared.thresholds[query].get());
             }
             hits.clear();
-            pass.scan(panel, block, &floors, hits);
+            pass.scan(panel, block, &Floors { lanes: &floors, rows: None }, hits);
             total += hits.len();
             let desk = &shared.desks[panel.first / MAX_LANES];
             let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
@@ -291,7 +291,7 @@ impl Walk<'_> {
     ) {
         threshold.raise(kept.threshold(how, self.k, self.rows.len()));
         kept.drop_below(threshold.get());
-        if self.how != Threshold::Fixed && kept.is_crowded(self.k) {
+        if kept.is_crowded(self.k) {
             // A row without a score stays a candidate, and the answer reports it.
             if let Some((best, floor)) = self.rescorer.settle(query, kept.drain(), self.k) {
                 for candidate in best {
@@ -310,7 +310,7 @@ fn leapt(place: usize, stride: usize, n: usize) -> usize {
 }
 
 /// A step near 0.618 of `n` that visits every residue.
-fn golden_stride(n: usize) -> usize {
+pub(super) fn golden_stride(n: usize) -> usize {
     let mut step = ((n as f64 * 0.618_033_988_75) as usize).max(1);
     while gcd(step, n.max(1)) != 1 {
         step += 1;

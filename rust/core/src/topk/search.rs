@@ -23,7 +23,7 @@ use crate::rows::{Corpus, Rows};
 use crate::threads::{Control, pool};
 
 /// Multiply-adds under which starting threads costs more than it saves.
-const SERIAL_WORK: usize = 1 << 21;
+pub(super) const SERIAL_WORK: usize = 1 << 21;
 
 /// Memory for candidates; larger batches of queries are cut.
 const CANDIDATE_BYTES: usize = 64 << 20;
@@ -90,6 +90,19 @@ pub struct Stats {
     pub repeated: u64,
     /// Batches in which a more precise pass took over on the way.
     pub fallbacks: u64,
+}
+
+impl Stats {
+    /// Adds what another search took.
+    pub(super) fn add(&mut self, other: &Self) {
+        for (total, rows) in self.rows.iter_mut().zip(other.rows) {
+            *total += rows;
+        }
+        self.hits += other.hits;
+        self.scored += other.scored;
+        self.repeated += other.repeated;
+        self.fallbacks += other.fallbacks;
+    }
 }
 
 /// Queries that are searched together, with what each must reach.
@@ -257,11 +270,12 @@ impl Search<'_> {
         Setting {
             kernels: self.kernels,
             metric: self.metric,
-            queries: self.queries,
+            queries: self.queries.into(),
             batch,
             query_norms,
             corpus: self.corpus,
             norms: self.norms,
+            mutual: false,
         }
     }
 
@@ -303,14 +317,14 @@ impl Search<'_> {
             shape,
             row_bytes,
             threads,
-            excluded: Excluded::Listed(self.exclude, numbers),
+            excluded: Excluded { lists: self.exclude, numbers },
             rescorer: &rescorer,
             control,
         };
         let shared = Shared::new(initial);
         let proven = |query: usize, threshold: f32| match how {
             Threshold::Expected => initial[query],
-            Threshold::Proven | Threshold::Fixed => threshold,
+            Threshold::Proven => threshold,
         };
         let least = |query: usize| {
             let all = self.at_least;
@@ -354,7 +368,7 @@ impl Search<'_> {
 
 /// Queries that fit the memory for candidates: whole panels, so that a cut costs no lanes; fewer only
 /// where k is huge.
-fn batch_size(k: usize) -> usize {
+pub(super) fn batch_size(k: usize) -> usize {
     let candidate = size_of::<super::candidates::Candidate>();
     let fitting = CANDIDATE_BYTES / usual_capacity(k).saturating_mul(candidate);
     if fitting >= MAX_LANES { fitting / MAX_LANES * MAX_LANES } else { fitting.max(1) }

@@ -48,26 +48,31 @@ fn bits(hits: &Hits) -> Vec<(u32, u64)> {
 }
 
 /// A plane of its own.
-struct OwnPlane {
+pub(super) struct OwnPlane {
     codes: Vec<i8>,
     facts: Vec<f32>,
     sums: Vec<i32>,
-    norms: Vec<f64>,
+    pub(super) norms: Vec<f64>,
     transform: Transform,
 }
 
 impl OwnPlane {
-    fn of(kernels: Kernels, corpus: Corpus, metric: Metric, transform: Transform) -> Self {
+    pub(super) fn of(
+        kernels: Kernels,
+        corpus: Corpus,
+        metric: Metric,
+        transform: Transform,
+    ) -> Self {
         let n = corpus.len();
         let mut codes = vec![0; n * stride(corpus.dim())];
         let (mut facts, mut sums, mut norms) = (vec![0.0; n * FACTS], vec![0; n], vec![0.0; n]);
         let out =
             PlaneMut { codes: &mut codes, facts: &mut facts, sums: &mut sums, norms: &mut norms };
-        build(kernels, metric, corpus, &transform, out, 2, &Control::default()).unwrap();
+        build("corpus", kernels, metric, corpus, &transform, out, 2, &Control::default()).unwrap();
         Self { codes, facts, sums, norms, transform }
     }
 
-    fn view(&self) -> Plane<'_> {
+    pub(super) fn view(&self) -> Plane<'_> {
         let Self { codes, facts, sums, transform, .. } = self;
         Plane::new(sums.len(), codes, facts, sums, transform).unwrap()
     }
@@ -121,10 +126,10 @@ fn search<'a>(queries: Rows<'a>, corpus: Rows<'a>, k: usize, metric: Metric) -> 
     }
 }
 
-const METRICS: [Metric; 3] = [Metric::Cosine, Metric::Dot, Metric::L2];
+pub(super) const METRICS: [Metric; 3] = [Metric::Cosine, Metric::Dot, Metric::L2];
 
 /// Values that collide often (ties, zero rows) and span the range of `f32`.
-fn value() -> impl Strategy<Value = f32> {
+pub(super) fn value() -> impl Strategy<Value = f32> {
     prop_oneof![
         6 => (-2_i8..=2).prop_map(f32::from),
         3 => -1.0_f32..1.0,
@@ -159,7 +164,7 @@ proptest! {
     }
 }
 
-fn noise(n: usize, seed: u32) -> Vec<f32> {
+pub(super) fn noise(n: usize, seed: u32) -> Vec<f32> {
     let mut state = u64::from(seed) * 2 + 1;
     (0..n)
         .map(|_| {
