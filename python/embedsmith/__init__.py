@@ -67,8 +67,8 @@ _HOMES: dict[str, str] = {
     "recall_of": "embedsmith.search",
     "topk": "embedsmith.search",
     "topk_ray": "embedsmith.search",
-    "write_report": "embedsmith.reports",
     "topk_self": "embedsmith.search",
+    "write_report": "embedsmith.reports",
 }
 
 __all__ = [
@@ -100,8 +100,8 @@ __all__ = [
     "recall_of",
     "topk",
     "topk_ray",
-    "write_report",
     "topk_self",
+    "write_report",
 ]
 
 
