@@ -1,7 +1,8 @@
 """The calls of other libraries, at this package's speed: change one import.
 
 ===========================================  =====================================================
-``integrations.sentence_transformers``       ``semantic_search``, for that of their ``util``
+``integrations.sentence_transformers``       ``semantic_search``, for that of their ``util``;
+                                             ``InformationRetrievalEvaluator``, for their trainers
 ``integrations.mteb``                        ``ExactSearchIndex``, for mteb's ``FaissSearchIndex``
 ``integrations.sklearn``                     ``NearestNeighbors``, for that of ``sklearn.neighbors``
 ===========================================  =====================================================

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from enum import Enum
@@ -83,7 +84,7 @@ def test_tensors_and_lists_of_tensors_are_taken(dtype) -> None:
 
 def test_queries_go_to_the_device_of_the_corpus(monkeypatch) -> None:
     torch = pytest.importorskip("torch")
-    module = es.integrations.sentence_transformers
+    module = importlib.import_module(semantic_search.__module__)
     seen = []
 
     def record(queries, *_, **__):

@@ -1,49 +1,27 @@
-"""``semantic_search`` with the arguments and the output of sentence-transformers.
-
-Change one import::
-
-    from sentence_transformers.util import semantic_search               # before
-    from embedsmith.integrations.sentence_transformers import semantic_search
-
-sentence-transformers itself is not imported, and need not be installed.
-
-Examples
---------
->>> from embedsmith.integrations.sentence_transformers import semantic_search
->>> corpus = [[1.0, 0.0], [0.0, 1.0], [3.0, 4.0]]
->>> semantic_search([[2.0, 0.0]], corpus, top_k=2)
-[[{'corpus_id': 0, 'score': 1.0}, {'corpus_id': 2, 'score': 0.6000000238418579}]]
-"""
+"""``semantic_search``, as sentence-transformers calls it."""
 
 from __future__ import annotations
 
-import sys
-from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 import numpy as np
 
-from embedsmith._deps import require
 from embedsmith._validate import as_count
-from embedsmith.exceptions import MeasureError, ShapeError
+from embedsmith.exceptions import MeasureError
 from embedsmith.integrations._similarities import SIMILARITIES, as_similarities
+from embedsmith.integrations.sentence_transformers._embeddings import beside, matrix
+from embedsmith.integrations.sentence_transformers._score_functions import known_metric
 from embedsmith.search import TopK, topk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from enum import Enum
 
     from embedsmith._typing import Metric
 
 __all__ = ["semantic_search"]
 
 Hits: TypeAlias = list[list[dict[str, int | float]]]
-
-_FUNCTIONS: dict[str, Metric] = {
-    "cos_sim": "cosine",
-    "pytorch_cos_sim": "cosine",
-    "dot_score": "dot",
-    "euclidean_sim": "l2",
-}
 
 
 @overload
@@ -143,8 +121,8 @@ def semantic_search(  # noqa: PLR0917  # their arguments, in their order
     as_count("corpus_chunk_size", corpus_chunk_size)
     top_k = as_count("top_k", top_k, most=None)
     metric = _metric(score_function)
-    corpus = _matrix("corpus_embeddings", corpus_embeddings)
-    queries = _beside(corpus, _matrix("query_embeddings", query_embeddings))
+    corpus = matrix("corpus_embeddings", corpus_embeddings)
+    queries = beside(corpus, matrix("query_embeddings", query_embeddings))
     if not len(queries) or not len(corpus):
         shape = (len(queries), 0)
         hits = TopK(np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.int64))
@@ -161,17 +139,9 @@ def semantic_search(  # noqa: PLR0917  # their arguments, in their order
 
 
 def _metric(score_function: str | Enum | Callable[..., Any]) -> Metric:
-    """Return the metric that a score function computes, known by its identity or its name."""
-    name = score_function.value if isinstance(score_function, Enum) else score_function
-    if not isinstance(name, str):
-        # Whoever holds one of their functions has imported the library.
-        util = sys.modules.get("sentence_transformers.util")
-        for function, metric in _FUNCTIONS.items():
-            if util is not None and name is getattr(util, function, None):
-                return metric
-        name = _name_of_model_similarity(name)
-    if name in SIMILARITIES:
-        return SIMILARITIES[name]
+    metric = known_metric(score_function)
+    if metric is not None:
+        return metric
     msg = (
         f"score_function={score_function!r} is none that this search computes. Pass "
         "sentence_transformers.util's cos_sim, dot_score or euclidean_sim, or one of "
@@ -179,53 +149,3 @@ def _metric(score_function: str | Enum | Callable[..., Any]) -> Metric:
         "sentence_transformers.util.semantic_search."
     )
     raise MeasureError(msg)
-
-
-def _name_of_model_similarity(function: Any) -> str | None:
-    """Return what ``model.similarity`` computes; None if this is another function."""
-    library = sys.modules.get("sentence_transformers")
-    own = getattr(getattr(library, "SentenceTransformer", None), "similarity", None)
-    if own is None or getattr(function, "__func__", None) is not own:
-        return None
-    return str(function.__self__.similarity_fn_name)
-
-
-def _matrix(argument: str, value: Any) -> Any:
-    """Return embeddings as a matrix or tensor of one row per text; a vector is one row."""
-    if isinstance(value, (list, tuple)):
-        value = _stacked(argument, value)
-    if _is_tensor(value) and "strided" not in str(value.layout):
-        msg = f"{argument} is a sparse tensor; pass {argument}.to_dense() if it fits into memory."
-        raise ShapeError(msg)
-    if not _is_tensor(value):
-        value = np.asarray(value)
-    if value.ndim == 1:
-        # A vector is one row, and an empty list is none.
-        return value[None] if len(value) else value.reshape(0, 0)
-    return value
-
-
-def _stacked(argument: str, vectors: list[Any] | tuple[Any, ...]) -> Any:
-    try:
-        if vectors and all(_is_tensor(each) for each in vectors):
-            torch = require("torch", extra="st", feature="A list of tensors")
-            return torch.stack(list(vectors))
-        return np.asarray(vectors)
-    except (ValueError, RuntimeError) as error:
-        msg = f"{argument} is no list of equally long vectors on one device ({error}); pass one."
-        raise ShapeError(msg) from error
-
-
-def _beside(corpus: Any, queries: Any) -> Any:
-    """Return the queries on the device of the corpus."""
-    device = corpus.device if _is_tensor(corpus) else "cpu"
-    if _is_tensor(queries):
-        return queries.to(device)
-    if str(device) == "cpu":
-        return queries
-    torch = require("torch", extra="st", feature="A search on another device")
-    return torch.tensor(queries, device=device)
-
-
-def _is_tensor(value: Any) -> bool:
-    return hasattr(value, "detach") and hasattr(value, "device")
