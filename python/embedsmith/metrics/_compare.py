@@ -156,8 +156,7 @@ def compare_tables(
         with three runs each p-value answers for three. Measures are not a family, for each
         answers a question of its own; name the one that decides before you look.
     n_permutations : int, default 10_000
-        Arrangements of signs that the test draws. Where there are no more than this (13
-        queries that differ, by default), all are counted and the p-value is exact.
+        Arrangements of signs that the test draws where counting all of them would take long.
     n_resamples : int, default 10_000
         Bootstrap resamples of the queries.
     seed : int, default 0

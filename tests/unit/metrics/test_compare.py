@@ -24,7 +24,9 @@ def test_a_clear_difference_is_found_with_its_direction():
     assert pair.difference == pytest.approx(1 / 3)
     assert (pair.wins, pair.ties, pair.losses) == (40, 20, 0)
     assert pair.verdict == "better"
-    assert pair.p == pair.p_corrected == 1 / 10_001
+    # All 40 differ by 0.5 to one side: 2 of 2^40 arrangements, counted.
+    assert pair.p == pair.p_corrected == 2 / 2**40
+    assert pair.p_exact
     assert pair.ci[0] > 0.2
     assert pair.ci[1] < 0.45
     back = compare_runs(QRELS, {"good": GOOD, "fair": FAIR}, ["RR"]).pairs[0]
@@ -64,9 +66,9 @@ def test_holm_answers_for_all_pairs_of_one_measure():
         ("RR", "same", "good"),
         ("R@1", "fair", "same"),
     ]
-    # p = 1, 1/10001, 1/10001: the smallest is multiplied by 3, the next by 2 and kept monotone.
+    # p = 1, 2/2^40, 2/2^40: the smallest is multiplied by 3, the next by 2 and kept monotone.
     corrected = [pair.p_corrected for pair in comparison.pairs[:3]]
-    assert corrected == [1.0, pytest.approx(3 / 10_001), pytest.approx(3 / 10_001)]
+    assert corrected == [1.0, 6 / 2**40, 6 / 2**40]
     plain = compare_runs(QRELS, runs, ["RR", "R@1"], correction="none")
     assert [pair.p_corrected for pair in plain.pairs] == [pair.p for pair in plain.pairs]
     # A second measure does not change the answers of the first.

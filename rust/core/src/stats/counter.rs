@@ -23,6 +23,10 @@ pub(super) enum Purpose {
     Resample = 1,
     /// Flipping of signs.
     Flip = 2,
+    /// Exchanging of values between systems.
+    Exchange = 3,
+    /// Drawing of samples that have not been taken.
+    Simulate = 4,
 }
 
 /// The numbers of one resample.

@@ -3,12 +3,22 @@
 //! Everything random is a pure function of (seed, resample, position), so that results are the
 //! same for any number of threads ([`counter`]).
 
+mod arrangements;
+mod beta;
+pub mod binomial;
 pub mod bootstrap;
 pub mod correction;
 mod counter;
 mod normal;
+pub mod paired;
 pub mod power;
 pub mod randomisation;
+pub mod sequence;
+pub mod simulation;
+mod student;
+mod studentised_range;
+pub mod tukey;
+pub mod wilcoxon;
 
 /// The mean, summed in order: the same bits whatever computed the values. NaN for no values.
 #[must_use]

@@ -2,20 +2,34 @@
 //!
 //! Under the null hypothesis the two runs are exchangeable within each query, so the sign of each
 //! difference is a coin. Fisher, "The Design of Experiments", 1935; recommended for retrieval by
-//! Smucker, Allan and Carterette, CIKM 2007. Two-sided. A Monte-Carlo p counts the observed
-//! arrangement: (1 + as extreme) / (1 + drawn), never 0 (Phipson and Smyth, Statistical
-//! Applications in Genetics and Molecular Biology 9(1), 2010).
+//! Smucker, Allan and Carterette, CIKM 2007. Two-sided. All arrangements of signs are counted where
+//! that is quick ([`arrangements`]); else a sample is, and its p counts the observed arrangement:
+//! (1 + as extreme) / (1 + drawn), never 0 (Phipson and Smyth, Statistical Applications in Genetics
+//! and Molecular Biology 9(1), 2010).
+//!
+//! A sampled sum is read from tables: eight differences have 256 signed sums, and a byte of random
+//! bits says which, so that 64 differences cost one hash, eight loads and eight additions.
 
 use rayon::prelude::*;
 
+use super::arrangements::share_beyond;
+use super::binomial::sign_test;
 use super::counter::{Purpose, Stream};
 use crate::error::{Error, Result};
 use crate::threads::{self, Control};
 
 /// Sign flips between two looks at [`Control`].
-const FLIPS_PER_BLOCK: usize = 1 << 25;
+const FLIPS_PER_BLOCK: usize = 1 << 27;
 /// Up to this many sign flips, waking other threads costs more than it saves.
-const FLIPS_OF_ONE_THREAD: usize = 1 << 16;
+const FLIPS_OF_ONE_THREAD: usize = 1 << 20;
+/// Arrangements summed beside each other: their sums and the tables stay in the first-level cache.
+const TILE: usize = 1024;
+/// Differences that one table sums, and its entries.
+const GROUP: usize = 8;
+const ENTRIES: usize = 1 << GROUP;
+/// Sums that are closer to each other than this share of the sum of all sizes count as equal: equal
+/// sums round differently in another order, and differences carry the rounding of their subtraction.
+pub const TIE_TOLERANCE: f64 = 1e-12;
 
 /// The outcome of a test.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,7 +43,7 @@ pub struct Test {
 /// What to draw.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Arrangements to draw, at least 1; all are counted where there are no more than this.
+    /// Arrangements to draw, at least 1, where not all can be counted.
     pub n_permutations: usize,
     /// Seed.
     pub seed: u64,
@@ -37,46 +51,63 @@ pub struct Plan {
     pub threads: Option<usize>,
 }
 
-/// `differences` with their signs flipped where `bits(i)`, the `i`-th word of 64, says so; summed.
-fn flipped_sum(differences: &[f64], bits: impl Fn(u64) -> u64) -> f64 {
-    let mut total = 0.0;
-    for (word, chunk) in differences.chunks(64).enumerate() {
-        let word = bits(word as u64);
-        // Eight sums, so that the additions of one group of eight do not wait for each other.
-        let mut lanes = [0.0; 8];
-        for (group, eight) in chunk.chunks(8).enumerate() {
-            let byte = word >> (group * 8);
-            for (lane, (sum, x)) in lanes.iter_mut().zip(eight).enumerate() {
-                *sum += f64::from_bits(x.to_bits() ^ (((byte >> lane) & 1) << 63));
+/// The 256 signed sums of each eight of 64 differences; a set bit is a flipped sign.
+type Tables = [[f64; ENTRIES]; GROUP];
+
+fn fill(tables: &mut Tables, differences: &[f64]) {
+    for (group, table) in tables.iter_mut().enumerate() {
+        table[0] = 0.0;
+        for bit in 0..GROUP {
+            let x = differences.get(group * GROUP + bit).copied().unwrap_or(0.0);
+            let (kept, flipped) = table[..2 << bit].split_at_mut(1 << bit);
+            for (kept, flipped) in kept.iter_mut().zip(flipped) {
+                *flipped = *kept - x;
+                *kept += x;
             }
         }
-        total += ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3]))
-            + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
     }
-    total
 }
 
-/// How many of the arrangements 0 to `total` are `extreme`; each flips `n` signs.
-fn count(
-    total: usize,
-    n: usize,
-    extreme: impl Fn(usize) -> bool + Sync,
-    threads: usize,
-    control: &Control,
-) -> Result<usize> {
+/// The sums of `differences` under the arrangements of `streams`.
+fn flipped_sums(differences: &[f64], streams: &[Stream], tables: &mut Tables, sums: &mut [f64]) {
+    sums.fill(0.0);
+    for (word, chunk) in differences.chunks(64).enumerate() {
+        fill(tables, chunk);
+        for (sum, stream) in sums.iter_mut().zip(streams) {
+            let bytes = stream.at(word as u64).to_le_bytes();
+            let read = |i: usize| tables[i][usize::from(bytes[i])];
+            *sum += ((read(0) + read(1)) + (read(2) + read(3)))
+                + ((read(4) + read(5)) + (read(6) + read(7)));
+        }
+    }
+}
+
+/// How many of the sampled arrangements have a sum of at least `least` in size.
+fn count(differences: &[f64], least: f64, plan: Plan, control: &Control) -> Result<usize> {
+    let (n, total) = (differences.len(), plan.n_permutations);
+    let threads = threads::resolve(plan.threads)?;
     let serial = threads == 1 || total.saturating_mul(n) <= FLIPS_OF_ONE_THREAD;
     let pool = if serial { None } else { Some(threads::pool(threads)?) };
-    let per_block = (FLIPS_PER_BLOCK / n).max(1);
+    let beyond = |first: usize, end: usize| {
+        let stream = |i| Stream::new(plan.seed, Purpose::Flip, i as u64);
+        let streams: Vec<Stream> = (first..end).map(stream).collect();
+        let (mut tables, mut sums) = ([[0.0; ENTRIES]; GROUP], [0.0; TILE]);
+        let sums = &mut sums[..streams.len()];
+        flipped_sums(differences, &streams, &mut tables, sums);
+        sums.iter().filter(|sum| sum.abs() >= least).count()
+    };
+    let per_block = (FLIPS_PER_BLOCK / n / TILE).max(1) * TILE;
     let mut count = 0;
-    for first in (0..total).step_by(per_block) {
+    for start in (0..total).step_by(per_block) {
         if control.is_stopped() {
             return Err(Error::Stopped);
         }
-        let block = first..first.saturating_add(per_block).min(total);
+        let end = total.min(start.saturating_add(per_block));
+        let tiles = (end - start).div_ceil(TILE);
+        let tile = |i: usize| beyond(start + i * TILE, end.min(start + (i + 1) * TILE));
         count += match &pool {
-            None => block.filter(|&i| extreme(i)).count(),
-            Some(pool) => pool
-                .install(|| block.into_par_iter().with_min_len(16).filter(|&i| extreme(i)).count()),
+            None => (0..tiles).map(tile).sum::<usize>(),
+            Some(pool) => pool.install(|| (0..tiles).into_par_iter().map(tile).sum()),
         };
     }
     Ok(count)
@@ -93,24 +124,23 @@ pub fn test(differences: &[f64], plan: Plan, control: &Control) -> Result<Test> 
     if n == 0 {
         return Ok(Test { p: 1.0, exact: true });
     }
-    let observed = flipped_sum(&differences, |_| 0).abs();
-    let mass: f64 = differences.iter().map(|x| x.abs()).sum();
-    // Equal sums may round differently: both are off by at most n * eps * mass, and so may each
-    // difference be that was itself a rounded subtraction.
-    let as_extreme = observed - 4.0 * n as f64 * f64::EPSILON * mass;
-    let is_extreme = |sum: f64| sum.abs() >= as_extreme;
-    let threads = threads::resolve(plan.threads)?;
-    let arrangements = u32::try_from(n).ok().and_then(|n| 1usize.checked_shl(n));
-    if let Some(all) = arrangements.filter(|&all| all <= plan.n_permutations) {
-        let extreme = |i| is_extreme(flipped_sum(&differences, |_| i as u64));
-        let count = count(all, n, extreme, threads, control)?;
-        return Ok(Test { p: count as f64 / all as f64, exact: true });
+    if control.is_stopped() {
+        return Err(Error::Stopped);
     }
-    let extreme = |i| {
-        let stream = Stream::new(plan.seed, Purpose::Flip, i as u64);
-        is_extreme(flipped_sum(&differences, |word| stream.at(word)))
-    };
-    let count = count(plan.n_permutations, n, extreme, threads, control)?;
+    let sizes: Vec<f64> = differences.iter().map(|x| x.abs()).collect();
+    let (smallest, largest) =
+        sizes.iter().fold((f64::INFINITY, 0.0f64), |(low, high), &x| (low.min(x), high.max(x)));
+    if largest - smallest <= TIE_TOLERANCE * largest {
+        // A measure that is 0 or 1: the sum is that of the signs, however many there are.
+        let wins = differences.iter().filter(|&&x| x > 0.0).count();
+        return Ok(Test { p: sign_test(wins, n - wins), exact: true });
+    }
+    let tolerance = TIE_TOLERANCE.max(4.0 * n as f64 * f64::EPSILON);
+    let least = differences.iter().sum::<f64>().abs() - tolerance * sizes.iter().sum::<f64>();
+    if let Some(p) = share_beyond(&sizes, least) {
+        return Ok(Test { p, exact: true });
+    }
+    let count = count(&differences, least, plan, control)?;
     Ok(Test { p: (count + 1) as f64 / (plan.n_permutations + 1) as f64, exact: false })
 }
 
@@ -124,6 +154,11 @@ mod tests {
         test(differences, plan, &Control::default()).expect("threads start")
     }
 
+    /// Too many and too irregular to be counted.
+    fn irregular(n: u32) -> Vec<f64> {
+        (1..=n).map(|i| f64::from(i).sqrt() * if i % 7 < 3 { -1.0 } else { 0.9 }).collect()
+    }
+
     #[test]
     fn small_samples_are_counted_exactly() {
         // 3 differences, 8 arrangements: |sum| >= 6 for +++ and --- only: 2/8.
@@ -133,6 +168,18 @@ mod tests {
         // Constant differences of 5 queries: 2/32, whatever the constant.
         assert_eq!(p(&[0.1; 5], PLAN), Test { p: 0.0625, exact: true });
         assert_eq!(p(&[0.7], PLAN), Test { p: 1.0, exact: true });
+    }
+
+    #[test]
+    fn differences_of_one_size_are_counted_however_many() {
+        let mut differences = vec![0.5; 40_400];
+        differences[..20_000].fill(-0.5);
+        let found = p(&differences, PLAN);
+        // 400 more wins than losses of 40,400: z = (400 - 1) / 201 = 1.985 with continuity.
+        assert!(found.exact && (found.p - 0.047_14).abs() < 2e-4, "{found:?}");
+        // 100 losses of 250, by either way.
+        let sums = share_beyond(&[0.5; 250], 25.0 - 1e-9).expect("251 sums");
+        assert!((p(&differences[19_900..20_150], PLAN).p / sums - 1.0).abs() < 1e-12);
     }
 
     #[test]
@@ -149,42 +196,71 @@ mod tests {
     }
 
     #[test]
-    fn large_samples_agree_with_the_exact_count() {
-        // 12 differences: 4,096 arrangements, counted; then sampled with a limit below that.
-        let differences: Vec<f64> = (0..12).map(|i| f64::from(i * 5 % 12) - 3.5).collect();
+    fn sampled_sums_are_those_of_the_bits() {
+        // 64, one more, and a last word that no group of eight fills.
+        for n in [1, 7, 8, 9, 64, 65, 130] {
+            let differences = irregular(n);
+            let streams: Vec<Stream> = (0..50).map(|i| Stream::new(3, Purpose::Flip, i)).collect();
+            let mut sums = [0.0; 50];
+            flipped_sums(&differences, &streams, &mut [[0.0; ENTRIES]; GROUP], &mut sums);
+            for (sum, stream) in sums.iter().zip(&streams) {
+                let signed = differences.iter().enumerate().map(|(i, x)| {
+                    if stream.at(i as u64 / 64) >> (i % 64) & 1 == 1 { -x } else { *x }
+                });
+                assert!((sum - signed.sum::<f64>()).abs() < 1e-10, "{n}");
+            }
+        }
+    }
+
+    #[test]
+    fn sampled_p_values_agree_with_the_exact_ones() {
+        // 36 differences are counted; drawing from the same ones needs a way around that.
+        let differences = irregular(36);
         let exact = p(&differences, PLAN);
-        let sampled = p(&differences, Plan { n_permutations: 4_000, ..PLAN });
-        assert!(exact.exact && !sampled.exact);
+        assert!(exact.exact);
+        let least = differences.iter().sum::<f64>().abs() - 1e-9;
+        let plan = Plan { n_permutations: 100_000, ..PLAN };
+        let drawn = count(&differences, least, plan, &Control::default()).expect("runs");
         // Four standard errors of a sampled share.
-        let error = (exact.p * (1.0 - exact.p) / 4_000.0).sqrt();
-        assert!((exact.p - sampled.p).abs() < 4.0 * error, "{exact:?} {sampled:?}");
+        let error = (exact.p * (1.0 - exact.p) / 1e5).sqrt();
+        assert!((exact.p - drawn as f64 / 1e5).abs() < 4.0 * error, "{exact:?} {drawn}");
     }
 
     #[test]
     fn p_is_the_same_for_any_number_of_threads_and_never_zero() {
-        let differences: Vec<f64> = (0..1000).map(|i| f64::from(i % 13) - 5.7).collect();
+        let differences = irregular(1000);
         let once = p(&differences, Plan { threads: Some(1), ..PLAN });
+        assert!(!once.exact && once.p > 0.001 && once.p < 1.0, "{once:?}");
         assert_eq!(once, p(&differences, Plan { threads: Some(3), ..PLAN }));
-        assert_eq!(p(&[1.0; 500], PLAN).p, 1.0 / 10_001.0);
+        assert_ne!(once, p(&differences, Plan { seed: 6, ..PLAN }));
+        let one_sided: Vec<f64> = differences.iter().map(|x| x.abs()).collect();
+        assert_eq!(p(&one_sided, PLAN), Test { p: 1.0 / 10_001.0, exact: false });
+    }
+
+    #[test]
+    fn queries_without_a_difference_change_nothing() {
+        let differences = irregular(400);
+        let mut padded = vec![0.0; 123];
+        padded.extend(&differences);
+        assert_eq!(p(&differences, PLAN), p(&padded, PLAN));
     }
 
     #[test]
     fn a_stopped_test_says_so_whether_it_counts_or_draws() {
         let control = Control::default();
         control.stop();
-        for n_permutations in [1 << 20, 1 << 19] {
-            let plan = Plan { n_permutations, ..PLAN };
-            assert_eq!(test(&[1.0; 20], plan, &control), Err(Error::Stopped));
+        for n in [20, 200] {
+            assert_eq!(test(&irregular(n), PLAN, &control), Err(Error::Stopped));
         }
     }
 
     #[test]
-    fn an_exact_count_that_is_under_way_can_be_stopped() {
-        // 2^40 arrangements would take an hour: the test ends only because the count looks.
+    fn a_sample_that_is_under_way_can_be_stopped() {
+        // 2^50 arrangements would take years: the test ends only because the count looks.
         let control = Control::default();
         std::thread::scope(|scope| {
-            const PLAN_OF_AGES: Plan = Plan { n_permutations: 1 << 40, ..PLAN };
-            let running = scope.spawn(|| test(&[1.0; 40], PLAN_OF_AGES, &control));
+            const PLAN_OF_AGES: Plan = Plan { n_permutations: 1 << 50, ..PLAN };
+            let running = scope.spawn(|| test(&irregular(100), PLAN_OF_AGES, &control));
             std::thread::sleep(std::time::Duration::from_millis(20));
             control.stop();
             assert_eq!(running.join().expect("no panic"), Err(Error::Stopped));

@@ -1,12 +1,15 @@
 //! Intervals, paired tests and corrections over per-query values.
 
 use embedsmith_core::stats::bootstrap::{self, Interval, Method, intervals};
-use embedsmith_core::stats::{correction, mean as mean_in_order, power, randomisation};
+use embedsmith_core::stats::{binomial, mean as mean_in_order, power};
 use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
 use crate::error::ShapeError;
 use crate::interrupt;
+
+mod planning;
+mod tests;
 
 /// From this many draws on a job may last, and looks for Ctrl-C.
 const LONG_WORK: usize = 10_000_000;
@@ -70,28 +73,15 @@ fn bootstrap_intervals(
     Ok(found.into_iter().map(ends).collect())
 }
 
-/// Paired randomisation test of per-query differences: (p, whether it is exact).
+/// Wilson's interval of a share.
 #[pyfunction]
-#[pyo3(signature = (differences, *, n_permutations, seed, threads))]
-fn randomisation_test(
-    py: Python<'_>,
-    differences: PyReadonlyArray1<'_, f64>,
-    n_permutations: usize,
-    seed: u64,
-    threads: Option<usize>,
-) -> PyResult<(f64, bool)> {
-    let differences = differences.as_slice()?;
-    let plan = randomisation::Plan { n_permutations, seed, threads };
-    let long = differences.len().saturating_mul(n_permutations) >= LONG_WORK;
-    let test =
-        interrupt::run(py, long, None, |control| randomisation::test(differences, plan, control))?;
-    Ok((test.p, test.exact))
-}
-
-/// Holm's correction of p-values.
-#[pyfunction]
-fn holm(p: Vec<f64>) -> Vec<f64> {
-    correction::holm(&p)
+#[pyo3(signature = (successes, n, *, confidence))]
+fn wilson_interval(successes: usize, n: usize, confidence: f64) -> PyResult<(f64, f64)> {
+    if n == 0 || successes > n {
+        let message = format!("{successes} successes of {n}; pass 0 to n successes of n >= 1.");
+        return Err(ShapeError::new_err(message));
+    }
+    Ok(binomial::wilson(successes, n, confidence))
 }
 
 /// Interval of a mean in [0, 1] when all `n` values were equal.
@@ -123,8 +113,9 @@ fn required_queries(
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(mean, module)?)?;
     module.add_function(wrap_pyfunction!(bootstrap_intervals, module)?)?;
-    module.add_function(wrap_pyfunction!(randomisation_test, module)?)?;
-    module.add_function(wrap_pyfunction!(holm, module)?)?;
+    module.add_function(wrap_pyfunction!(wilson_interval, module)?)?;
+    tests::register(module)?;
+    planning::register(module)?;
     module.add_function(wrap_pyfunction!(constant_interval, module)?)?;
     module.add_function(wrap_pyfunction!(required_queries, module)?)
 }
