@@ -18,6 +18,7 @@ from embedsmith.datasets import load_dataset
 from embedsmith.evaluation import (
     DEFAULT_MEASURES,
     EXCERPT_CHARS,
+    RESCORE_DEPTH,
     SMALL_SLICE,
     WORST,
     EvaluationResult,
@@ -75,6 +76,18 @@ def _not_empty(text: str) -> str:
 
 def _folder(text: str) -> Path:
     return Path(_not_empty(text))
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _numbers(text: str) -> str:
+    wrong = [word for word in _words(text) if not word.isascii() or not word.isdecimal()]
+    if wrong:
+        msg = f"{wrong[0]!r} is no number; give numbers with commas between them, such as 256,128."
+        raise typer.BadParameter(msg)
+    return text
 
 
 def eval_command(
@@ -214,6 +227,30 @@ def eval_command(
     latency_queries: Annotated[
         int, typer.Option(metavar="N", min=0, help="Queries timed one at a time; 0 times none.")
     ] = 100,
+    dims: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            callback=_numbers,
+            help="Measure again with the first columns only: 256,128,64. Default: none.",
+            show_default=False,
+        ),
+    ] = "",
+    precisions: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            help="Measure again with smaller vectors: int8, binary, binary+f32, binary+int8. "
+            "Default: none.",
+            show_default=False,
+        ),
+    ] = "",
+    rescore_depth: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, help="Documents of a binary search that are scored again."
+        ),
+    ] = RESCORE_DEPTH,
     slices: Annotated[
         list[str] | None,
         typer.Option(
@@ -297,6 +334,9 @@ def eval_command(
             fine_tune_below=fine_tune_below,
             keep_above=keep_above,
             latency_queries=latency_queries,
+            dims=[int(word) for word in _words(dims)],
+            precisions=_words(precisions),
+            rescore_depth=rescore_depth,
             slices=slices or (),
             small_slice=small_slice,
             worst=worst,

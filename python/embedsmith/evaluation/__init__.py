@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from embedsmith.evaluation._axes import EXCERPT_CHARS, SMALL_SLICE, WORST
+from embedsmith.evaluation._axes import EXCERPT_CHARS, RESCORE_DEPTH, SMALL_SLICE, WORST
 from embedsmith.evaluation._encoder_settings import EncoderSettings
 from embedsmith.evaluation._evaluate import DEFAULT_MEASURES, evaluate
 from embedsmith.evaluation._folder import ResultFolder
@@ -21,6 +21,7 @@ from embedsmith.evaluation._worst_query import Expected, Retrieved, WorstQuery
 __all__ = [
     "DEFAULT_MEASURES",
     "EXCERPT_CHARS",
+    "RESCORE_DEPTH",
     "SMALL_SLICE",
     "WORST",
     "DataSummary",

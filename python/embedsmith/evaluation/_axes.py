@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from embedsmith._validate import as_count
 from embedsmith.evaluation._curve import recall_curve
 from embedsmith.evaluation._gallery import EXCERPT_CHARS, worst_queries
+from embedsmith.evaluation._variants import RESCORE_DEPTH, Plan
 from embedsmith.exceptions import DataError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from embedsmith.evaluation._model_result import ModelResult
     from embedsmith.metrics import Measure, MetricTable
 
-__all__ = ["EXCERPT_CHARS", "SMALL_SLICE", "WORST", "Axes"]
+__all__ = ["EXCERPT_CHARS", "RESCORE_DEPTH", "SMALL_SLICE", "WORST", "Axes"]
 
 # Below this, one query moves a share by more than 3 points.
 SMALL_SLICE = 30
@@ -40,6 +41,8 @@ class Axes:
         Most characters of a text that is shown.
     excerpts : bool
         Whether texts are shown at all.
+    dims, precisions, rescore_depth
+        Smaller forms of the vectors, see ``Plan``.
     """
 
     slices: tuple[str, ...] = ()
@@ -47,6 +50,9 @@ class Axes:
     worst: int = WORST
     excerpt_chars: int = EXCERPT_CHARS
     excerpts: bool = True
+    dims: tuple[int, ...] = ()
+    precisions: tuple[str, ...] = ()
+    rescore_depth: int = RESCORE_DEPTH
 
     @classmethod
     def of(
@@ -57,6 +63,7 @@ class Axes:
         worst: int,
         excerpt_chars: int,
         excerpts: bool,
+        plan: Plan,
     ) -> Axes:
         """Return the questions, or say which of them has no answer.
 
@@ -73,7 +80,15 @@ class Axes:
             worst=as_count("worst", worst, least=0),
             excerpt_chars=as_count("excerpt_chars", excerpt_chars),
             excerpts=excerpts,
+            dims=plan.dims,
+            precisions=plan.precisions,
+            rescore_depth=plan.rescore_depth,
         )
+
+    @property
+    def plan(self) -> Plan:
+        """The smaller forms of the vectors."""
+        return Plan(self.dims, self.precisions, self.rescore_depth)
 
     def settings(self) -> dict[str, Any]:
         """Return the questions under the names that ``Settings`` gives them."""

@@ -12,28 +12,28 @@ from typing import TYPE_CHECKING
 from embedsmith._core import thread_count
 from embedsmith.backends import DEFAULT_BATCH_SIZE, Bm25, EmbeddingCache, load_encoder
 from embedsmith.datasets import Dataset, Run, load_dataset
-from embedsmith.evaluation._axes import EXCERPT_CHARS, SMALL_SLICE, WORST, Axes
+from embedsmith.evaluation._axes import EXCERPT_CHARS, RESCORE_DEPTH, SMALL_SLICE, WORST, Axes
 from embedsmith.evaluation._definitions import define
 from embedsmith.evaluation._environment import hardware, versions
+from embedsmith.evaluation._measurer import Measurer, as_scores
 from embedsmith.evaluation._model_result import ModelResult
 from embedsmith.evaluation._models import Model, OpenModel, open_models
 from embedsmith.evaluation._progress import Progress, Silent
+from embedsmith.evaluation._resampling import Resampling
 from embedsmith.evaluation._result import DataSummary, EvaluationResult
 from embedsmith.evaluation._runner import Observation, Runner
 from embedsmith.evaluation._settings import Settings
 from embedsmith.evaluation._slices import Slicer
 from embedsmith.evaluation._statement import VERDICT_MEASURE, Judge
+from embedsmith.evaluation._variants import Variation, as_variant, checked_plan
 from embedsmith.exceptions import ShapeError
 from embedsmith.metrics import (
     Measure,
-    MetricTable,
     Verdict,
     compare_tables,
-    evaluate_run,
     parse_measure,
     parse_measures,
 )
-from embedsmith.search import TopK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -73,6 +73,9 @@ def evaluate(
     fine_tune_below: float = 0.8,
     keep_above: float = 0.9,
     latency_queries: int = 100,
+    dims: int | Iterable[int] = (),
+    precisions: str | Iterable[str] = (),
+    rescore_depth: int = RESCORE_DEPTH,
     slices: str | Iterable[str] = (),
     small_slice: int = SMALL_SLICE,
     worst: int = WORST,
@@ -118,6 +121,19 @@ def evaluate(
         Thresholds of the verdict on Recall@10.
     latency_queries : int, default 100
         Queries timed one at a time, embedding and search together; 0 times none.
+    dims : int or iterable of int, optional
+        Numbers of columns that the vectors are cut to and measured again at, each with its paired
+        difference to the full model: for models trained so that the first columns carry most
+        (Matryoshka). Vectors of length 1 are scaled to it again.
+    precisions : str or iterable of str, optional
+        Of ``"int8"``, ``"binary"``, ``"binary+f32"`` and ``"binary+int8"``: how each column is
+        kept, at full width and at each of ``dims``. int8: documents in 256 steps between the least
+        and the greatest value of each column (the codes of sentence-transformers'
+        ``quantize_embeddings``, calibrated on the documents), compared with queries in float32 by
+        the middle of each step. binary: signs of both, compared by Hamming distance; after ``+``,
+        what the best of them are scored again by.
+    rescore_depth : int, default 100
+        How many those are; their order is all that such a search returns.
     slices : str or iterable of str, optional
         Fields of ``data.queries.metadata`` to measure by group, each group with its intervals and
         its paired difference to the first model of the comparison; ``"length"`` is characters of
@@ -176,6 +192,7 @@ def evaluate(
         worst=worst,
         excerpts=excerpts,
         excerpt_chars=excerpt_chars,
+        plan=checked_plan(dims, precisions, rescore_depth, _deepest(parsed)),
     )
     depth = _depth(depth, parsed)
     if latency_queries < 0:
@@ -183,8 +200,11 @@ def evaluate(
         raise ShapeError(msg)
     if not isinstance(data, Dataset):
         data = load_dataset(data, split=split, allow_missing=allow_missing)
-    slicer = Slicer(axes.slices, axes.small_slice, confidence, seed, threads)
+    resampling = Resampling(confidence, seed, threads)
+    slicer = Slicer(axes.slices, axes.small_slice, resampling)
     slicer.check(data.queries)
+    measurer = Measurer(data, seed, threads)
+    progress = progress or Silent()
     options: Json = {
         "device": device,
         "batch_size": batch_size,
@@ -226,7 +246,8 @@ def evaluate(
             place=place,
             latency_queries=latency_queries,
             threads=threads,
-            progress=progress or Silent(),
+            progress=progress,
+            variation=Variation(axes.plan, measurer, parsed, depth, progress),
         )
         models: list[ModelResult] = []
         for entry in opened:
@@ -234,7 +255,16 @@ def evaluate(
             # Its memory is to be free before the next one loads.
             entry.release()
             models.append(
-                _measured(entry.label, observation, data, parsed, judge, depth=depth, axes=axes)
+                _measured(
+                    entry.label,
+                    observation,
+                    data,
+                    parsed,
+                    judge,
+                    depth=depth,
+                    measurer=measurer,
+                    axes=axes,
+                )
             )
     # A baseline goes first, so that each difference tells what a model adds to it.
     in_order = sorted(models, key=lambda model: model.dim is not None)
@@ -263,14 +293,16 @@ def evaluate(
     )
 
 
+def _deepest(measures: Sequence[Measure]) -> int:
+    return max(measure.cutoff or 0 for measure in measures)
+
+
 def _depth(depth: int | None, measures: Sequence[Measure]) -> int:
     """Return how many documents to keep per query, and refuse too few for the measures."""
-    cutoffs = {str(measure): measure.cutoff for measure in measures}
-    deepest = max(
-        cutoff or 0 for cutoff in (*cutoffs.values(), parse_measure(VERDICT_MEASURE).cutoff)
-    )
+    deepest = _deepest((*measures, parse_measure(VERDICT_MEASURE)))
     if depth is None:
-        return max(deepest, _OPEN_DEPTH if None in cutoffs.values() else _LEAST_DEPTH)
+        is_open = any(measure.cutoff is None for measure in measures)
+        return max(deepest, _OPEN_DEPTH if is_open else _LEAST_DEPTH)
     if depth < deepest:
         msg = (
             f"depth is {depth}, but the measures look at the first {deepest} documents (the "
@@ -299,27 +331,13 @@ def _measured(
     judge: Judge,
     *,
     depth: int,
+    measurer: Measurer,
     axes: Axes,
 ) -> ModelResult:
-    hits = observation.hits
-    if observation.metric == "l2":
-        # A distance is a score when its sign is turned.
-        hits = TopK(-hits.scores, hits.rows, -hits.exact)
-
-    def measured(wanted: Sequence[Measure], *, confidence: float | None) -> MetricTable:
-        return evaluate_run(
-            data.qrels,
-            hits,
-            wanted,
-            query_ids=data.queries.ids,
-            doc_ids=data.corpus.ids,
-            confidence=confidence,
-            seed=judge.seed,
-            threads=judge.threads,
-        )
-
-    table = measured(measures, confidence=judge.confidence)
-    decisive = measured([parse_measure(VERDICT_MEASURE)], confidence=None)
+    hits = as_scores(observation.hits, observation.metric)
+    resampling = Resampling(judge.confidence, judge.seed, judge.threads)
+    table = measurer.table(hits, measures, confidence=judge.confidence)
+    decisive = measurer.table(hits, [parse_measure(VERDICT_MEASURE)])
     verdict: Verdict | None = None
     if observation.dim is None:
         statement = judge.describe(label, observation.fingerprint, data, decisive)
@@ -338,8 +356,11 @@ def _measured(
         verdict=verdict,
         statement=statement,
         timing=observation.timing,
+        variants=tuple(
+            as_variant(form, measured, table, resampling) for form, measured in observation.variants
+        ),
     )
-    return axes.answer(result, data, partial(measured, confidence=None))
+    return axes.answer(result, data, partial(measurer.table, hits))
 
 
 def _summary(data: Dataset) -> DataSummary:

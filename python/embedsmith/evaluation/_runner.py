@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from embedsmith.evaluation._encoder_settings import EncoderSettings
     from embedsmith.evaluation._progress import Progress
     from embedsmith.evaluation._settings import Settings
+    from embedsmith.evaluation._variants import Form, Variation
+    from embedsmith.metrics import MetricTable
     from embedsmith.search import TopK
 
 __all__ = ["Observation", "Runner"]
@@ -50,6 +52,7 @@ class Observation:
     hits: TopK
     truncation: Truncation
     timing: ModelTiming
+    variants: tuple[tuple[Form, MetricTable], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ class Runner:
         For the search.
     progress : Progress
         Hears each stage.
+    variation : Variation or None
+        Measures smaller forms of the vectors.
     """
 
     data: Dataset
@@ -78,6 +83,7 @@ class Runner:
     latency_queries: int
     threads: int | None
     progress: Progress
+    variation: Variation | None = None
 
     def run(self, label: str, model: Encoder | Bm25) -> Observation:
         """Run a model and release what it made.
@@ -110,6 +116,7 @@ class Runner:
             hits = system.search(self.settings.depth)
             self.progress.advance(len(queries))
         search_s = time.perf_counter() - start
+        timing = self._timing(label, system, reading, memory, search_s)
         return Observation(
             spec=system.spec,
             fingerprint=system.fingerprint,
@@ -118,7 +125,9 @@ class Runner:
             encoder=system.encoder_settings,
             hits=hits,
             truncation=reading.truncation,
-            timing=self._timing(label, system, reading, memory, search_s),
+            timing=timing,
+            # After the timing: their memory is not the model's.
+            variants=self.variation.run(label, system) if self.variation else (),
         )
 
     def _timing(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedsmith._typing import Task  # noqa: TC001 - a record's types are read when it is
 from embedsmith.backends import DEFAULT_BATCH_SIZE
-from embedsmith.evaluation._axes import EXCERPT_CHARS, SMALL_SLICE, WORST
+from embedsmith.evaluation._axes import EXCERPT_CHARS, RESCORE_DEPTH, SMALL_SLICE, WORST
 from embedsmith.evaluation._records import ADDED, plain, record
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Settings:
         What the embeddings are measured on.
     n_experiments, samples_per_label, n_neighbors : int
         As ``evaluate`` takes them for classification and clustering.
-    slices, small_slice, worst, excerpts, excerpt_chars
+    slices, small_slice, worst, excerpts, excerpt_chars, dims, precisions, rescore_depth
         As ``evaluate`` takes them.
     """
 
@@ -82,6 +82,9 @@ class Settings:
     worst: int = dataclasses.field(default=WORST, metadata=ADDED)
     excerpts: bool = dataclasses.field(default=True, metadata=ADDED)
     excerpt_chars: int = dataclasses.field(default=EXCERPT_CHARS, metadata=ADDED)
+    dims: tuple[int, ...] = dataclasses.field(default=(), metadata=ADDED)
+    precisions: tuple[str, ...] = dataclasses.field(default=(), metadata=ADDED)
+    rescore_depth: int = dataclasses.field(default=RESCORE_DEPTH, metadata=ADDED)
 
     def command(self) -> list[str]:
         """Return the command that repeats the numbers, without the places it reads and writes.

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedsmith import _core
 from embedsmith.evaluation._groups import Group, group_queries, warn_of_small
 from embedsmith.evaluation._slice import Slice
-from embedsmith.metrics._evaluate import N_RESAMPLES, bootstrap, measure_intervals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     from embedsmith._typing import F64Array
     from embedsmith.datasets import Queries
     from embedsmith.evaluation._model_result import ModelResult
+    from embedsmith.evaluation._resampling import Resampling
     from embedsmith.metrics import MetricTable
 
 __all__ = ["Slicer"]
@@ -33,19 +32,13 @@ class Slicer:
         Fields to group by, one after another.
     least : int
         Groups of fewer queries are marked and warned about.
-    confidence : float
-        Level of the intervals.
-    seed : int
-        Of the resampling.
-    threads : int or None
-        Of the resampling.
+    resampling : Resampling
+        Draws the intervals.
     """
 
     fields: tuple[str, ...]
     least: int
-    confidence: float
-    seed: int
-    threads: int | None
+    resampling: Resampling
 
     def check(self, queries: Queries) -> None:
         """Refuse a field that no query has, before any work is done."""
@@ -96,31 +89,22 @@ class Slicer:
         group: Group,
     ) -> Slice:
         values = _columns(model.table, queries, group)
-        ci, _ = measure_intervals(values, **self._resampling())
-        difference = {}
-        if against is not None:
-            others = _columns(against.table, queries, group)
-            gains = {name: values[name] - others[name] for name in values}
-            ends, _ = bootstrap(gains, **self._resampling())
-            difference = {name: (_core.mean(gains[name]), *ends[name]) for name in gains}
+        mean, ci = self.resampling.means(values)
+        difference = (
+            self.resampling.gains(values, _columns(against.table, queries, group))
+            if against
+            else {}
+        )
         return Slice(
             field=field,
             value=group.value,
             n_queries=len(group.places),
-            mean={name: _core.mean(column) for name, column in values.items()},
+            mean=mean,
             ci=ci,
             small=len(group.places) < self.least,
             against=against.name if against else None,
             difference=difference,
         )
-
-    def _resampling(self) -> dict[str, Any]:
-        return {
-            "confidence": self.confidence,
-            "n_resamples": N_RESAMPLES,
-            "seed": self.seed,
-            "threads": self.threads,
-        }
 
 
 def _columns(table: MetricTable, queries: Queries, group: Group) -> dict[str, F64Array]:

@@ -110,6 +110,10 @@ class System(Protocol):
     def load_s(self) -> float:
         """Seconds that it took to load the model; 0 while it was not needed."""
 
+    @property
+    def embeddings(self) -> tuple[F32Array, F32Array] | None:
+        """Vectors of the documents and of the queries that were read; None without any."""
+
     def read(self, documents: Sequence[str], queries: Sequence[str], progress: Progress) -> Reading:
         """Embed or index all texts."""
 
@@ -153,6 +157,7 @@ class DenseSystem:
         self._label = label
         self._threads = threads
         self._index: Index | None = None
+        self._documents: F32Array | None = None
         self._queries: F32Array | None = None
         self.spec = encoder.spec
         self.dim: int | None = encoder.dim
@@ -165,12 +170,19 @@ class DenseSystem:
         """Seconds that it took to load the model; 0 while it was not needed."""
         return self._timed.load_s
 
+    @property
+    def embeddings(self) -> tuple[F32Array, F32Array] | None:
+        """Vectors of the documents and of the queries that were read."""
+        if self._documents is None or self._queries is None:
+            return None
+        return self._documents, self._queries
+
     def read(self, documents: Sequence[str], queries: Sequence[str], progress: Progress) -> Reading:
         """Embed all documents, then all queries."""
         document_part = self._embed(documents, "document", progress)
         query_part = self._embed(queries, "query", progress)
         self._index = Index(document_part.vectors, metric=self.metric, threads=self._threads)
-        self._queries = query_part.vectors
+        self._documents, self._queries = document_part.vectors, query_part.vectors
         n_cached = document_part.n_cached + query_part.n_cached
         # Equal texts of one role are computed once, with and without a cache.
         n_computed = len(set(documents)) + len(set(queries))
@@ -232,7 +244,7 @@ class DenseSystem:
 
     def close(self) -> None:
         """Release the vectors and the connection to the cache."""
-        self._index = self._queries = None
+        self._index = self._documents = self._queries = None
         if self._cached is not None:
             self._cached.close_store()
 
@@ -257,6 +269,7 @@ class LexicalSystem:
         self.metric: Metric = "dot"
         self.fingerprint = model.fingerprint
         self.encoder_settings = None
+        self.embeddings = None
         self.load_s = 0.0
 
     def read(self, documents: Sequence[str], queries: Sequence[str], progress: Progress) -> Reading:

@@ -1,4 +1,4 @@
-"""Slices, recall by depth and worst queries as plain text."""
+"""Smaller vectors, slices, recall by depth and worst queries as plain text."""
 
 from __future__ import annotations
 
@@ -38,12 +38,60 @@ def axis_sections(result: EvaluationResult, *, width: int) -> list[str]:
     return [
         section
         for section in (
+            _variants(result, width),
             _recall(result.models, width),
             _slices(result, width),
             _worst(result, width),
         )
         if section
     ]
+
+
+def _variants(result: EvaluationResult, width: int) -> str:
+    models = [model for model in result.models if model.variants and model.dim is not None]
+    if not models:
+        return ""
+    measure = result.settings.measures[0]
+    blocks = [_fill(note, width, "  ") for note in _variant_notes(result)]
+    for model in models:
+        # Of the same queries, so the paired interval is what tells a loss from chance.
+        key = Column(
+            model.name, (f"{model.dim} f32", *(one.name for one in model.variants)), "left"
+        )
+        sizes = (4 * (model.dim or 0), *(one.bytes_per_vector for one in model.variants))
+        means = (model.table.mean[measure], *(one.mean[measure] for one in model.variants))
+        losses = [
+            f"{delta:+.3f} [{low:+.3f}, {high:+.3f}]"
+            for delta, low, high in (one.difference[measure] for one in model.variants)
+        ]
+        columns = [
+            Column("bytes", tuple(f"{size:,}" for size in sizes)),
+            Column(measure, tuple(f"{mean:.3f}" for mean in means)),
+            Column("difference to the full model", ("", *losses)),
+        ]
+        blocks.append(lay_out(key, [columns], width=width))
+    return "\n\n".join(["\n".join(blocks[: -len(models)]), *blocks[-len(models) :]])
+
+
+def _variant_notes(result: EvaluationResult) -> Iterator[str]:
+    forms = [variant for model in result.models for variant in model.variants]
+    yield (
+        "Smaller vectors: columns and precision, bytes that one document takes. Differences are "
+        f"paired, with their {100 * result.settings.confidence:g} % interval. A cut vector of "
+        "length 1 is scaled to it again; every search is exact."
+    )
+    if any(form.precision == "int8" or form.rescore == "int8" for form in forms):
+        yield (
+            "int8: documents in 256 steps of each column's range over all documents, a code "
+            "standing for the middle of its step; queries in float32."
+        )
+    if any(form.precision == "binary" for form in forms):
+        yield "binary: signs of documents and queries, compared by Hamming distance."
+    if any(form.rescore for form in forms):
+        yield (
+            f"+: the best {result.settings.rescore_depth:,} of it scored again by queries in "
+            "float32 and documents as named, whose bytes come on top."
+        )
 
 
 def _recall(models: Sequence[ModelResult], width: int) -> str:

@@ -40,12 +40,16 @@ def test_the_command_carries_every_setting_that_can_change_a_number():
         worst=3,
         excerpts=False,
         excerpt_chars=20,
+        dims=(64, 32),
+        precisions=("int8",),
+        rescore_depth=50,
     )
     words = settings.command()
     options = {"models": "--model", "slices": "--slice", "excerpts": "--no-excerpts"}
     for field in fields(settings):
         assert getattr(settings, field.name) != field.default, field.name
         assert options.get(field.name, f"--{field.name.replace('_', '-')}") in words
+    assert words[words.index("--dims") + 1] == "64,32"
     assert words[words.index("--slice") :][:4] == ["--slice", "product", "--slice", "language"]
     assert words[words.index("--query-prompt") + 1] == "q: "
 
