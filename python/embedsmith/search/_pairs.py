@@ -146,8 +146,7 @@ def topk_self(
 ) -> TopK:
     """Return the best ``k`` other rows for each row, exactly.
 
-    Compares every row with every other one, each pair once. A row is not its own neighbour, but
-    copies of it are.
+    Compares every row with every other one. A row is not its own neighbour, but copies of it are.
 
     Parameters
     ----------
@@ -183,10 +182,11 @@ def topk_self(
     Notes
     -----
     Rows and score bits are those of ``topk(embeddings, embeddings, k=k, exclude=np.arange(n))``,
-    in less time. O(n**2 * dim / 2). Extra memory: the rows' 8-bit codes (a byte a value, and 56
-    bytes a row), the answer, and for candidates about 1 KB a row at ``k=10`` (4 KB at 100), up to
-    three times that where rows are nearly equal. Where candidates would take more than 1 GB, rows
-    are searched for batch by batch instead, and each pair is looked at twice. Drops the GIL and
+    in less time from ten thousand rows on. O(n**2 * dim / 2). Extra memory: the rows' 8-bit codes
+    (a byte a value, and 56 bytes a row), the answer, and for candidates about 1 KB a row at
+    ``k=10`` (4 KB at 100), up to three times that where rows are nearly equal. Fewer rows than ten
+    thousand, and those whose candidates would take more than 1 GB, are searched for batch by
+    batch instead, and each pair is looked at twice. Drops the GIL and
     answers Ctrl-C.
 
     Examples

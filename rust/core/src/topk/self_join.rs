@@ -24,6 +24,10 @@ use crate::threads::{Control, pool};
 /// batches, and every pair is looked at from both sides.
 const LIST_BYTES: usize = 1 << 30;
 
+/// Fewer rows are searched for as queries are: what the second look costs is less than what keeping
+/// two lists at each meeting does.
+const FEW_ROWS: usize = 10_000;
+
 /// What to compare, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct SelfJoin<'a> {
@@ -88,7 +92,8 @@ impl SelfJoin<'_> {
     /// If there is no row, an array does not fit, a row holds NaN or infinity, or `control` asked to
     /// stop.
     pub fn topk(&self, k: usize, control: &Control) -> Result<Hits> {
-        self.topk_on(self.threads_for_work(), k, LIST_BYTES, control)
+        let few = self.pass.is_none() && self.corpus.len() < FEW_ROWS;
+        self.topk_on(self.threads_for_work(), k, if few { 0 } else { LIST_BYTES }, control)
     }
 
     fn threads_for_work(&self) -> usize {
