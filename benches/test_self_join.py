@@ -2,9 +2,9 @@
 
 ``faiss`` is a filled ``IndexFlatIP``, asked by ``range_search`` and ``search`` for its own rows; it
 looks at each pair twice. ``sentence-transformers`` mines paraphrases:
-``util.paraphrase_mining_embeddings`` has no threshold, and takes the best of up to 100 neighbours a
-row; so its pairs are not compared. ``embedsmith-topk`` is the ordinary search with each row excluded
-for itself.
+``util.paraphrase_mining_embeddings`` has no threshold, and takes the best of up to 100 neighbours
+a row; so its pairs are not compared. ``embedsmith-topk`` is the ordinary search with each row
+excluded for itself.
 """
 
 from __future__ import annotations
