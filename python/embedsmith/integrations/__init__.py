@@ -3,7 +3,8 @@
 ===========================================  =====================================================
 ``integrations.sentence_transformers``       ``semantic_search``, for that of their ``util``;
                                              ``InformationRetrievalEvaluator``, for their trainers
-``integrations.mteb``                        ``ExactSearchIndex``, for mteb's ``FaissSearchIndex``
+``integrations.mteb``                        ``MtebEncoder``, any encoder as a model of mteb's;
+                                             ``ExactSearchIndex``, for mteb's ``FaissSearchIndex``
 ``integrations.sklearn``                     ``NearestNeighbors``, for that of ``sklearn.neighbors``
 ===========================================  =====================================================
 

@@ -1,16 +1,6 @@
 """An exact search backend for mteb's retrieval and reranking tasks.
 
-Pass it where mteb takes a backend::
-
-    import mteb
-    from mteb.models import SearchEncoderWrapper
-    from embedsmith.integrations.mteb import ExactSearchIndex
-
-    model = mteb.get_model("sentence-transformers/all-MiniLM-L6-v2")
-    search = SearchEncoderWrapper(model, index_backend=ExactSearchIndex(model))
-    mteb.evaluate(search, mteb.get_tasks(["NFCorpus"]))
-
-mteb is not imported here: the backend has the shape of its ``IndexEncoderSearchProtocol``.
+mteb is not imported: the backend has the shape of its ``IndexEncoderSearchProtocol``.
 """
 
 from __future__ import annotations
