@@ -12,6 +12,10 @@ __all__ = ["empty"]
 
 # A large page on most systems: smaller buffers gain nothing from them.
 _LARGE_BYTES = 2 << 20
+# Shared memory, which is what mmap gives unasked, has no large pages as Linux is usually set up.
+_PRIVATE = (
+    {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_ANONYMOUS") else {}
+)
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
@@ -24,7 +28,7 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
     size = count * np.dtype(dtype).itemsize
     if size == 0:
         return np.zeros(shape, dtype=dtype)
-    buffer = mmap.mmap(-1, size)
+    buffer = mmap.mmap(-1, size, **_PRIVATE)
     if size >= _LARGE_BYTES and hasattr(mmap, "MADV_HUGEPAGE"):
         try:
             buffer.madvise(mmap.MADV_HUGEPAGE)
