@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from embedsmith._phrases import counted
+from embedsmith.reports._cost import cost_section
 from embedsmith.reports._curve_plot import curve_section
-from embedsmith.reports._dimension_plot import dimension_section
 from embedsmith.reports._document import Document
 from embedsmith.reports._findings import findings
 from embedsmith.reports._forest import differences_section
 from embedsmith.reports._identity import identity_section
-from embedsmith.reports._latency_plot import latency_section
 from embedsmith.reports._method import method_section
 from embedsmith.reports._models_section import models_section
 from embedsmith.reports._slice_plot import slices_section
@@ -28,8 +27,7 @@ _SECTIONS = (
     findings,
     models_section,
     differences_section,
-    latency_section,
-    dimension_section,
+    cost_section,
     curve_section,
     slices_section,
     worst_section,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["curve_section"]
 
-_FRAME = (50.0, 12.0, WIDTH - 34.0, HEIGHT - 48.0)
+_FRAME = (54.0, 12.0, WIDTH - 34.0, HEIGHT - 48.0)
 # Rows of numbers in a table beside the plot; the curve itself has every point.
 _ROWS = 24
 # Lines of print between two labels at the ends of curves.
@@ -115,7 +115,7 @@ def _table(curves: Sequence[tuple[int, str, RecallCurve]], ks: Sequence[int]) ->
         shown = [k for k in ks if k in round_ones or k in {ks[0], ks[-1]}]
     return Table(
         "Mean recall among the first k documents",
-        (Head("k"), *(Head(name) for _, name, _ in curves)),
+        (Head("k", numeric=False), *(Head(name) for _, name, _ in curves)),
         tuple(
             (
                 Cell(f"{k:,}"),

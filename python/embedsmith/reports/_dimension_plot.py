@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from embedsmith.reports._document import Cell, Head, Section, Table, Text
+from embedsmith.reports._cells import Cell, Head, Table
 from embedsmith.reports._numbers import ABSENT, interval, score, signed
 from embedsmith.reports._pairs import headline
 from embedsmith.reports._scatter import Spot, scatter
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from embedsmith.evaluation import EvaluationResult, ModelResult, Variant
+    from embedsmith.reports._chart import Chart
 
-__all__ = ["dimension_section"]
+__all__ = ["dimension_chart"]
 
 _PRECISIONS = {"f32": "float32", "int8": "int8", "binary": "binary"}
 _FLOAT_BYTES = 4
 
 
-def dimension_section(result: EvaluationResult) -> Section | str:
+def dimension_chart(result: EvaluationResult) -> Chart | str:
     """Return quality against dimensions, or a sentence on why there is no such plot.
 
     Parameters
@@ -30,8 +31,8 @@ def dimension_section(result: EvaluationResult) -> Section | str:
 
     Returns
     -------
-    Section or str
-        One plot, and what each smaller form costs.
+    Chart or str
+        With what each smaller form costs.
     """
     measure = headline(result)
     dense = [(place, model) for place, model in enumerate(result.models) if model.dim is not None]
@@ -50,7 +51,13 @@ def dimension_section(result: EvaluationResult) -> Section | str:
         ),
         tuple(row for place, model in dense for row in _rows(place, model, measure)),
     )
-    plot = scatter(
+    several = any(spot.minor for spot in spots)
+    note = "Up is better, left is smaller. The stepped line joins what nothing as narrow beats."
+    if several:
+        note += " Hollow marks are smaller forms: solid line float32, dashed int8, dotted binary."
+    else:
+        note += " No smaller forms of the models were measured."
+    return scatter(
         "dimension-plot",
         f"{measure} against the dimensions of a vector",
         spots,
@@ -58,14 +65,8 @@ def dimension_section(result: EvaluationResult) -> Section | str:
         y_label=measure,
         table=table,
         exact_ticks=True,
+        notes=[note],
     )
-    several = any(spot.minor for spot in spots)
-    text = "Up is better, left is smaller. The stepped line joins what nothing as narrow beats."
-    if several:
-        text += " Hollow marks are smaller forms: solid line float32, dashed int8, dotted binary."
-    else:
-        text += " No smaller forms of the models were measured."
-    return Section("dimension", "Quality against dimension", (Text(text), plot))
 
 
 def _variants(model: ModelResult, measure: str) -> Iterator[Variant]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from embedsmith._phrases import counted
 from embedsmith.reports._document import Card, Section, Text
-from embedsmith.reports._numbers import MINUS, level, p_value, score, signed
+from embedsmith.reports._numbers import MINUS, level, p_value, score
 from embedsmith.reports._pairs import against, headline, leader
 from embedsmith.reports._subject import items
 from embedsmith.reports._visible import shortened_name
@@ -83,7 +83,7 @@ def _lead(result: EvaluationResult) -> str:
         )
     told = f"{_name(best.name)} has the highest mean {measure} of {of}: {mean}{surely}. "
     told += f"The evidence does not tell it apart from {_names(level_with)}"
-    told += f" ({_gap(level_with[0])})." if len(level_with) == 1 else "."
+    told += f", which it leads by {_gap(level_with[0])}." if len(level_with) == 1 else "."
     if beaten:
         told += f" It is better than {_names(beaten)}."
     return told
@@ -91,10 +91,8 @@ def _lead(result: EvaluationResult) -> str:
 
 def _gap(one: AgainstBest) -> str:
     low, high = one.ci
-    return (
-        f"{signed(-one.difference, 3)}, interval {_ends((-high, -low))}, "
-        f"corrected p = {p_value(one.pair.p_corrected)}".replace("p = <", "p < ")
-    )
+    p = f"corrected p = {p_value(one.pair.p_corrected)}".replace("= <", "< ")
+    return f"{-one.difference:.3f} (interval {_ends((-high, -low))}, {p})".replace("-", MINUS)
 
 
 def _ends(ends: tuple[float, float]) -> str:
@@ -135,6 +133,8 @@ def _other_measures(result: EvaluationResult) -> Iterator[str]:
 def _card(place: int, model: ModelResult) -> Card:
     if model.verdict is not None:
         word, tone = _WORDS[model.verdict.decision]
+        if model.verdict.more_queries is None:
+            word = "Between the two thresholds"
     else:
         word, tone = ("Measured" if model.dim else "Baseline"), ""
     return Card(place, model.name, word, tone, model.statement)

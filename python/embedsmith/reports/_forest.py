@@ -26,7 +26,7 @@ TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "equivalent": "good"
 
 _ROW = 40
 _TOP, _BOTTOM = 8, 46
-_LEFT, _RIGHT = 14, WIDTH - 14
+_LEFT, _RIGHT = 20, WIDTH - 20
 # Characters that fit beside the numbers of a row.
 _NAME = 26
 
@@ -94,13 +94,17 @@ def forest(chart_id: str, title: str, rows: Sequence[tuple[str, AgainstBest]]) -
         With the table of its numbers.
     """
     ends = [end for _, one in rows for end in one.ci]
-    axis = Axis.around(ends, start=_LEFT, end=_RIGHT, anchor=0.0)
+    # Zero is the question, and stands free of the frame.
+    room = 0.12 * max(abs(end) for end in ends)
+    axis = Axis.around([*ends, -room, room], start=_LEFT, end=_RIGHT, anchor=0.0)
     bottom = _TOP + _ROW * len(rows)
-    lines = [Line(((axis.at(0.0), _TOP), (axis.at(0.0), bottom)), "zero")]
+    lines: list[Line] = []
     marks, labels = [], []
     for place, (name, one) in enumerate(rows):
         y = _TOP + _ROW * place + 28
         tone = TONES.get(one.verdict, "open")
+        # Not through the words of the row.
+        lines.append(Line(((axis.at(0.0), y - 8), (axis.at(0.0), y + 10)), "zero"))
         low, high = (axis.at(end) for end in one.ci)
         lines.append(Line(((low, y), (high, y)), f"whisker {tone}"))
         lines += [Line(((end, y - 4), (end, y + 4)), f"whisker {tone}") for end in (low, high)]

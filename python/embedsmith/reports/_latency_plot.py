@@ -5,19 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from embedsmith._phrases import counted
-from embedsmith.reports._document import Cell, Head, Section, Table, Text
+from embedsmith.reports._cells import Cell, Head, Table
 from embedsmith.reports._numbers import interval, milliseconds, score
 from embedsmith.reports._pairs import headline
 from embedsmith.reports._scatter import Spot, pareto, scatter
 
 if TYPE_CHECKING:
     from embedsmith.evaluation import EvaluationResult
-    from embedsmith.reports._document import Block
+    from embedsmith.reports._chart import Chart
 
-__all__ = ["latency_section"]
+__all__ = ["latency_chart"]
+
+_HOW_TO_READ = (
+    "Up is better, left is faster. The stepped line is the Pareto front: a model that is not on it "
+    "is beaten by one at least as good and at least as fast."
+)
 
 
-def latency_section(result: EvaluationResult) -> Section | str:
+def latency_chart(result: EvaluationResult) -> Chart | str:
     """Return quality against the time of one query, or a sentence on why there is no such plot.
 
     Parameters
@@ -27,8 +32,8 @@ def latency_section(result: EvaluationResult) -> Section | str:
 
     Returns
     -------
-    Section or str
-        One plot with its front.
+    Chart or str
+        With its front.
     """
     measure = headline(result)
     spots = [
@@ -63,22 +68,18 @@ def latency_section(result: EvaluationResult) -> Section | str:
             for spot in spots
         ),
     )
-    blocks: list[Block] = [
-        Text(
-            "Up is better, left is faster. The stepped line is the Pareto front: a model that is "
-            "not on it is beaten by one at least as good and at least as fast."
-        ),
-        scatter(
-            "latency-plot",
-            f"{measure} against the time of one query",
-            spots,
-            x_label="Median time of one query, ms (log scale)",
-            y_label=measure,
-            table=table,
-        ),
-    ]
+    notes = [_HOW_TO_READ]
     untimed = len(result.models) - len(spots)
     if untimed:
-        models = counted(untimed, "model")
-        blocks.append(Text(f"Not drawn, since no query of theirs was timed alone: {models}."))
-    return Section("latency", "Quality against latency", tuple(blocks))
+        notes.append(
+            f"Not drawn, since no query of theirs was timed alone: {counted(untimed, 'model')}."
+        )
+    return scatter(
+        "latency-plot",
+        f"{measure} against the time of one query",
+        spots,
+        x_label="Median time of one query, ms (log scale)",
+        y_label=measure,
+        table=table,
+        notes=notes,
+    )

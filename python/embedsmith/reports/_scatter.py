@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Spot", "pareto", "scatter"]
 
-_FRAME = (50.0, 12.0, WIDTH - 14.0, HEIGHT - 48.0)
+_FRAME = (54.0, 12.0, WIDTH - 20.0, HEIGHT - 48.0)
 # A label needs this much to the right of its mark.
 _LABEL_ROOM = 20
 # Numbers of four digits, side by side.
@@ -97,6 +97,7 @@ def scatter(
     y_label: str,
     table: Table,
     exact_ticks: bool = False,
+    notes: Sequence[str] = (),
 ) -> Chart:
     """Return a plot of quality, upwards, against cost on a log scale.
 
@@ -112,6 +113,8 @@ def scatter(
         The numbers.
     exact_ticks : bool
         Mark the costs that occur, rather than round ones.
+    notes : sequence of str
+        How to read it.
 
     Returns
     -------
@@ -155,6 +158,7 @@ def scatter(
         marks=tuple(marks),
         labels=tuple(labels),
         key=tuple((spot.model, spot.name) for spot in spots if not spot.minor),
+        notes=tuple(notes),
     )
 
 

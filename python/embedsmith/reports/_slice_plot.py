@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 
 __all__ = ["slices_section"]
 
-_LEFT, _RIGHT = 14.0, WIDTH - 14.0
+_LEFT, _RIGHT = 20.0, WIDTH - 20.0
 _TOP, _BOTTOM = 8.0, 46.0
 _HEAD, _BAR, _GAP = 22.0, 12.0, 10.0
 # More bars than these are counted, not seen; the table has all.
 _MODELS, _GROUPS = 4, 12
 _NAME = 34
 _BLANK = "(blank)"
+# Names of small groups in a sentence.
+_SHOWN = 3
 
 
 def slices_section(result: EvaluationResult) -> Section | str:
@@ -54,19 +56,12 @@ def slices_section(result: EvaluationResult) -> Section | str:
             "read a difference between two groups as a question, not as a finding."
         )
     ]
-    small = [one for model in result.models for one in model.slices if one.small]
-    # The same groups for every model.
-    names = list(dict.fromkeys(f"{one.field} = {shortened(one.value, 40)}" for one in small))
-    if names:
-        told = ", ".join(names[:_GROUPS]) + (", …" if names[_GROUPS:] else "")
-        blocks.append(
-            Text(
-                f"{counted(len(names), 'group')} of too few queries to be read on "
-                f"{'its' if len(names) == 1 else 'their'} own: {told}.",
-                "warning",
-            )
-        )
     parts = [_Field.of(result, field, measure) for field in fields]
+    cautions = [said for part in parts if (said := part.caution)]
+    if cautions:
+        blocks.append(
+            Text(f"Too few queries to be read on their own: {'; '.join(cautions)}.", "warning")
+        )
     blocks += [_plot(result, part, place) for place, part in enumerate(parts) if part.groups]
     return Section("groups", "Groups of queries", tuple(blocks))
 
@@ -91,6 +86,19 @@ class _Field:
             for value, one in own.items():
                 groups.setdefault(value, one)
         return cls(name, measure, held, groups)
+
+    @property
+    def caution(self) -> str:
+        """Which groups are too small, in a few words; empty if none is."""
+        small = [value for value, one in self.groups.items() if one.small]
+        if not small:
+            return ""
+        name = shortened_name(self.name, _NAME)
+        if len(small) == len(self.groups):
+            return f"every group of {name}"
+        shown = ", ".join(shortened_name(value, _NAME) or _BLANK for value in small[:_SHOWN])
+        more = ", …" if small[_SHOWN:] else ""
+        return f"{len(small)} of {len(self.groups)} groups of {name} ({shown}{more})"
 
     @property
     def largest(self) -> list[str]:
