@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,16 +93,34 @@ def thread_count(threads: int | None = None) -> int: ...
 
 # Formats: (query ids, document ids, offsets, rows, numbers), see ``datasets._grouped``
 
-def read_qrels(
-    path: Path,
-) -> tuple[
-    tuple[str, ...], tuple[str, ...], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]
-]: ...
-def read_run(
-    path: Path,
-) -> tuple[
-    tuple[str, ...], tuple[str, ...], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]
-]: ...
+@final
+class QrelsLists:
+    @property
+    def query_ids(self) -> tuple[str, ...]: ...
+    @property
+    def n_pairs(self) -> int: ...
+    def columns(
+        self,
+    ) -> tuple[
+        tuple[str, ...], tuple[str, ...], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]
+    ]: ...
+
+@final
+class RunLists:
+    @property
+    def query_ids(self) -> tuple[str, ...]: ...
+    @property
+    def n_pairs(self) -> int: ...
+    @property
+    def tag(self) -> tuple[str | None, bool]: ...
+    def columns(
+        self,
+    ) -> tuple[
+        tuple[str, ...], tuple[str, ...], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]
+    ]: ...
+
+def read_qrels(path: Path, threads: int | None = None) -> QrelsLists: ...
+def read_run(path: Path, threads: int | None = None) -> RunLists: ...
 def read_corpus(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]: ...
 def read_queries(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]: ...
 def read_pairs(
@@ -120,6 +138,27 @@ def write_run(
 def write_qrels(
     path: Path,
     beir: bool,
+    query_ids: tuple[str, ...],
+    doc_ids: tuple[str, ...],
+    offsets: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    grades: NDArray[np.int64],
+) -> None: ...
+def check_file(
+    path: Path, holds: str | None, most: int
+) -> tuple[str, str, str | None, int, int, list[tuple[int, int, str, str, str, str]]]: ...
+def write_run_table(
+    path: Path,
+    table_format: str,
+    query_ids: tuple[str, ...],
+    doc_ids: tuple[str, ...],
+    offsets: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    scores: NDArray[np.float64],
+) -> None: ...
+def write_qrels_table(
+    path: Path,
+    table_format: str,
     query_ids: tuple[str, ...],
     doc_ids: tuple[str, ...],
     offsets: NDArray[np.int64],

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Self
 
+    from embedsmith._core import QrelsLists, RunLists
     from embedsmith._typing import BoolArray, I64Array
 
 __all__ = ["Grouped"]
 
 V = TypeVar("V", int, float)
+
+_COLUMNS = frozenset({"doc_ids", "offsets", "rows", "_numbers"})
 
 
 @dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
@@ -47,6 +50,24 @@ class Grouped(Mapping[str, Mapping[str, V]], Generic[V]):
     rows: I64Array
     _numbers: NDArray[Any]
     _places: dict[str, int]
+    # What a file held, from which the columns are made when they are first asked for: measures
+    # need them not, and a Python string for each document takes longer than reading them.
+    _lists: QrelsLists | RunLists | None
+
+    if not TYPE_CHECKING:  # mypy would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            """Fill the columns; called only where a slot is empty."""
+            lists = object.__getattribute__(self, "_lists") if name in _COLUMNS else None
+            if lists is None:
+                msg = f"{type(self).__name__!r} object has no attribute {name!r}"
+                raise AttributeError(msg)
+            self._fill(*lists.columns(), lists=lists)
+            return object.__getattribute__(self, name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        columns = (self.query_ids, self.doc_ids, self.offsets, self.rows, self._numbers)
+        return type(self)._of, columns  # noqa: SLF001 - its own
 
     def __getitem__(self, query_id: str) -> dict[str, V]:
         place = self._places[query_id]
@@ -66,7 +87,7 @@ class Grouped(Mapping[str, Mapping[str, V]], Generic[V]):
     @property
     def n_pairs(self) -> int:
         """Number of (query, document) pairs."""
-        return len(self.rows)
+        return len(self.rows) if self._lists is None else self._lists.n_pairs
 
     def _fill(
         self,
@@ -75,6 +96,8 @@ class Grouped(Mapping[str, Mapping[str, V]], Generic[V]):
         offsets: I64Array,
         rows: I64Array,
         numbers: NDArray[Any],
+        *,
+        lists: QrelsLists | RunLists | None = None,
     ) -> None:
         """Set the columns; the arrays are taken over and locked."""
         places = {query_id: place for place, query_id in enumerate(query_ids)}
@@ -91,6 +114,7 @@ class Grouped(Mapping[str, Mapping[str, V]], Generic[V]):
             "rows": rows,
             "_numbers": numbers,
             "_places": places,
+            "_lists": lists,
         }
         for name, column in columns.items():
             object.__setattr__(self, name, column)
@@ -124,6 +148,16 @@ class Grouped(Mapping[str, Mapping[str, V]], Generic[V]):
         """Return an instance over columns that are known to be sound."""
         made = cls.__new__(cls)
         made._fill(query_ids, doc_ids, offsets, rows, numbers)  # noqa: SLF001 - its own
+        return made
+
+    @classmethod
+    def _over(cls, lists: QrelsLists | RunLists) -> Self:
+        """Return an instance over what a file held."""
+        made = cls.__new__(cls)
+        query_ids = lists.query_ids
+        object.__setattr__(made, "query_ids", query_ids)
+        object.__setattr__(made, "_places", {q: place for place, q in enumerate(query_ids)})
+        object.__setattr__(made, "_lists", lists)
         return made
 
     def _keep(self, pairs: BoolArray) -> Self:

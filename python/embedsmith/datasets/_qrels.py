@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from embedsmith import _core
 from embedsmith._phrases import counted
+from embedsmith.datasets._formats import is_parquet, qrels_format
 from embedsmith.datasets._grouped import Grouped
+from embedsmith.datasets._parquet import Columns, read_parquet, write_parquet
 from embedsmith.datasets._paths import existing, expanded
 from embedsmith.exceptions import DataError
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from embedsmith._typing import I64Array
+    from embedsmith.datasets._formats import QrelsFormat
 
 __all__ = ["Qrels"]
 
@@ -71,11 +74,16 @@ class Qrels(Grouped[int]):
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Qrels:
-        """Read judgements in BEIR's or TREC's layout; the first line tells which.
+        """Read judgements in whatever format the file has.
 
-        Three columns with tabs (``query-id``, ``corpus-id``, ``score``, with or without that
-        header), or four with blanks or tabs (query, an unused column, document, grade). Plain or
-        gzip, told by the content. A byte order mark, CRLF and blank lines are accepted.
+        Told by the content, plain, gzip or zstd: BEIR's three columns with tabs (``query-id``,
+        ``corpus-id``, ``score``, with or without that header); TREC's four with blanks or tabs
+        (query, an unused column, document, grade); CSV or TSV whose first line names the columns
+        ``query_id``, ``doc_id`` and ``relevance`` (other tools' names are known too); JSON,
+        ``{"query": {"document": grade}}``; JSON lines with a ``query_id``, ``doc_id`` and
+        ``relevance`` each; parquet with such columns (needs pyarrow). A byte order mark, CRLF and
+        blank lines are accepted. A packed file may unpack to 256 MiB, or to 200 times its size if
+        that is more.
 
         Parameters
         ----------
@@ -90,40 +98,52 @@ class Qrels(Grouped[int]):
         Raises
         ------
         ParseError
-            With path, line and byte column: wrong columns, a grade that is no whole number, a pair
-            twice, a damaged .gz, text that is not UTF-8.
+            With path, line and byte column: wrong columns, a grade that is no whole number of 32
+            bits, a pair twice, a damaged or truncated archive, text that is not UTF-8.
         DataError
             If there is no such file, or no judgement in it.
+        MissingDependencyError
+            If the file is parquet and pyarrow is not installed.
         """
-        return cls._of(*_core.read_qrels(existing(path)))
+        file = existing(path)
+        if is_parquet(file):
+            return cls._of(*read_parquet(file, judgements=True))
+        return cls._over(_core.read_qrels(file))
 
     def write(
         self,
         path: str | os.PathLike[str],
         *,
-        format: Literal["trec", "beir"] = "trec",  # noqa: A002 - the word users expect
+        format: QrelsFormat | None = None,  # noqa: A002 - the word users expect
     ) -> None:
         """Write judgements so that :meth:`read` gives them back.
 
-        The file appears whole or not at all. A name that ends with ``.gz`` is compressed. A query
-        without judgements leaves no line.
+        The file appears whole or not at all. A name that ends with ``.gz`` or ``.zst`` is
+        compressed. A query without judgements is kept by JSON alone.
 
         Parameters
         ----------
         path : path
             An existing file is replaced.
-        format : {"trec", "beir"}, default "trec"
-            ``"beir"`` has a header and tabs, so its ids may hold blanks.
+        format : {"trec", "beir", "json", "jsonl", "csv", "tsv", "parquet"}, optional
+            By default what the name ends with: ``.tsv`` (BEIR's), ``.json``, ``.jsonl``, ``.csv``
+            or ``.parquet``, perhaps with ``.gz`` or ``.zst``; TREC's for any other name. Ids may
+            hold blanks in all but TREC's.
 
         Raises
         ------
         DataError
-            If an id would not read back.
+            If an id would not read back, or there is no such format.
         OutputError
             If the place cannot be written.
+        MissingDependencyError
+            If parquet is asked for and pyarrow is not installed.
         """
-        if format not in ("trec", "beir"):
-            msg = f"format={format!r} is unknown. Choose 'trec' or 'beir'."
-            raise DataError(msg)
+        chosen = qrels_format(path, format)
         columns = (self.query_ids, self.doc_ids, self.offsets, self.rows, self.grades)
-        _core.write_qrels(expanded(path), format == "beir", *columns)
+        if chosen in ("trec", "beir"):
+            _core.write_qrels(expanded(path), chosen == "beir", *columns)
+        elif chosen == "parquet":
+            write_parquet(expanded(path), Columns(*columns), judgements=True)
+        else:
+            _core.write_qrels_table(expanded(path), chosen, *columns)

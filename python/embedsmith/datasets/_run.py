@@ -10,7 +10,9 @@ import numpy as np
 
 from embedsmith import _core
 from embedsmith._phrases import counted
+from embedsmith.datasets._formats import is_parquet, run_format
 from embedsmith.datasets._grouped import Grouped
+from embedsmith.datasets._parquet import Columns, read_parquet, write_parquet
 from embedsmith.datasets._paths import existing, expanded
 from embedsmith.exceptions import DataError, NonFiniteError, ShapeError
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from embedsmith._typing import BoolArray, F64Array, I64Array, Metric
+    from embedsmith.datasets._formats import RunFormat
 
 __all__ = ["Run"]
 
@@ -143,12 +146,22 @@ class Run(Grouped[float]):
             -kept if metric == "l2" else kept,
         )
 
+    @property
+    def tag(self) -> str | None:
+        """Name that a TREC file gave the run in its first line; None for any other run."""
+        return self._lists.tag[0] if isinstance(self._lists, _core.RunLists) else None
+
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Run:
-        """Read a TREC run: query, Q0, document, rank, score, tag.
+        """Read results in whatever format the file has.
 
-        The score alone makes the order, as in trec_eval; ranks are not used. Plain or gzip, told
-        by the content. A byte order mark, CRLF and blank lines are accepted.
+        Told by the content, plain, gzip or zstd: TREC's six columns (query, Q0, document, rank,
+        score, tag); CSV or TSV whose first line names the columns ``query_id``, ``doc_id`` and
+        ``score`` (other tools' names are known too); JSON, ``{"query": {"document": score}}``;
+        JSON lines with a ``query_id``, ``doc_id`` and ``score`` each; parquet with such columns
+        (needs pyarrow). The score alone makes the order, as in trec_eval; ranks are not used. A
+        byte order mark, CRLF and blank lines are accepted. A packed file may unpack to 256 MiB,
+        or to 200 times its size if that is more.
 
         Parameters
         ----------
@@ -158,45 +171,72 @@ class Run(Grouped[float]):
         Returns
         -------
         Run
-            In the order of the file.
+            In the order of the file. Columns of Python strings are made when first asked for, so
+            that measuring a large run needs none.
 
         Raises
         ------
         ParseError
             With path, line and byte column: wrong columns, a score that is no finite number, a
-            pair twice, a damaged .gz, text that is not UTF-8.
+            pair twice, a damaged or truncated archive, text that is not UTF-8.
         DataError
             If there is no such file, or no result in it.
+        MissingDependencyError
+            If the file is parquet and pyarrow is not installed.
         """
-        return cls._of(*_core.read_run(existing(path)))
+        file = existing(path)
+        if is_parquet(file):
+            return cls._of(*read_parquet(file, judgements=False))
+        return cls._over(_core.read_run(file))
 
-    def write(self, path: str | os.PathLike[str], *, tag: str = "embedsmith") -> None:
-        """Write a TREC run that reads back bit for bit.
+    def write(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        tag: str | None = None,
+        format: RunFormat | None = None,  # noqa: A002 - the word users expect
+    ) -> None:
+        """Write results so that :meth:`read` gives them back bit for bit.
 
-        A query's documents stand in trec_eval's order (score descending, then id descending by
-        bytes), ranks from 1; a score is the shortest decimal that reads back as the same float64.
-        The file appears whole or not at all: it is written beside its place, forced to the disk
-        and renamed. A name that ends with ``.gz`` is compressed. A query without results leaves no
-        line, which trec_eval's measures count the same.
+        In TREC's format a query's documents stand in trec_eval's order (score descending, then id
+        descending by bytes), ranks from 1; the other formats keep the order of the run. A score is
+        the shortest decimal that reads back as the same float64. The file appears whole or not at
+        all: it is written beside its place, forced to the disk and renamed. A name that ends with
+        ``.gz`` or ``.zst`` is compressed. A query without results is kept by JSON alone, which
+        trec_eval's measures count the same.
 
         Parameters
         ----------
         path : path
             An existing file is replaced.
-        tag : str, default "embedsmith"
-            Name of the run, one word.
+        tag : str, optional
+            Name of the run, one word; TREC's format alone has it. By default the one that was
+            read, else "embedsmith".
+        format : {"trec", "json", "jsonl", "csv", "tsv", "parquet"}, optional
+            By default what the name ends with: ``.json``, ``.jsonl``, ``.csv``, ``.tsv`` or
+            ``.parquet``, perhaps with ``.gz`` or ``.zst``; TREC's for any other name.
 
         Raises
         ------
         DataError
-            If an id (of any document of the corpus) holds a blank or control character, which a
-            TREC reader could not give back: escaping it would make other ids than the data set's.
-            If there is no result at all.
+            If an id (of any document of the corpus) holds what the format could not give back, such
+            as a blank in TREC's: escaping it would make other ids than the data set's. If there is
+            no result at all, or no such format.
         OutputError
             If the place cannot be written.
+        MissingDependencyError
+            If parquet is asked for and pyarrow is not installed.
         """
+        chosen = run_format(path, format)
         columns = (self.query_ids, self.doc_ids, self.offsets, self.rows, self.scores)
-        _core.write_run(expanded(path), tag, *columns)
+        if chosen == "trec":
+            _core.write_run(
+                expanded(path), (self.tag or "embedsmith") if tag is None else tag, *columns
+            )
+        elif chosen == "parquet":
+            write_parquet(expanded(path), Columns(*columns), judgements=False)
+        else:
+            _core.write_run_table(expanded(path), chosen, *columns)
 
 
 def _check_shapes(scores: F64Array, rows: NDArray[Any], n_queries: int, n_docs: int) -> None:

@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 
 /// Writes a file beside `path`, forces it to the disk and renames it to `path`.
 ///
-/// A crash leaves the old file or the new one. `.gz` at the end of the name compresses, without a
-/// time stamp, so that equal content gives equal bytes. `fill` returns `false` to give up.
+/// A crash leaves the old file or the new one. `.gz` or `.zst` at the end of the name compresses,
+/// without a time stamp, so that equal content gives equal bytes. `fill` returns `false` to give up.
 ///
 /// The new file has the permissions of the old one, but is another one: a symbolic link is
 /// replaced rather than followed, hard links keep the old content, owner and extended attributes
@@ -60,10 +60,18 @@ impl Partial {
             file.set_permissions(old.permissions())?;
         }
         let mut out = BufWriter::with_capacity(1 << 18, file);
-        let complete = if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gz")) {
+        let ends = |end: &str| path.extension().is_some_and(|own| own.eq_ignore_ascii_case(end));
+        let complete = if ends("gz") {
             let mut gzip = GzBuilder::new().write(&mut out, Compression::default());
             let complete = fill(&mut gzip)?;
             gzip.finish()?;
+            complete
+        } else if ends("zst") {
+            let mut zstd =
+                zstd::stream::write::Encoder::new(&mut out, zstd::DEFAULT_COMPRESSION_LEVEL)?;
+            zstd.include_checksum(true)?;
+            let complete = fill(&mut zstd)?;
+            zstd.finish()?;
             complete
         } else {
             fill(&mut out)?

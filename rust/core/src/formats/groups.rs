@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::faults::Faults;
 use super::lines::{Lines, quote};
 use crate::error::{Error, Result};
 
@@ -158,9 +159,14 @@ impl<V: Copy> Builder<V> {
         Ok(())
     }
 
-    /// Groups the entries; a document that a query has twice is an error.
-    pub(super) fn finish(mut self, path: &str, holds: &str) -> Result<Groups<V>> {
-        if self.entries.is_empty() {
+    /// Groups the entries; a document that a query has twice is a fault.
+    pub(super) fn finish(
+        mut self,
+        path: &str,
+        holds: &str,
+        faults: &mut Faults,
+    ) -> Result<Groups<V>> {
+        if self.entries.is_empty() && faults.found.is_empty() {
             return Err(Error::Content {
                 path: path.into(),
                 found: format!("holds no {holds}"),
@@ -171,33 +177,32 @@ impl<V: Copy> Builder<V> {
         if !self.entries.is_sorted_by_key(|entry| entry.query) {
             self.entries.sort_by_key(|entry| entry.query);
         }
-        let mut offsets = vec![0_i64; self.queries.len() + 1];
-        let mut seen_at = vec![(usize::MAX, 0_u64); self.docs.len()];
+        let (query_ids, doc_ids) = (self.queries.into_vec(), self.docs.into_vec());
+        let mut offsets = vec![0_i64; query_ids.len() + 1];
+        let mut seen_at = vec![(usize::MAX, 0_u64); doc_ids.len()];
         for (i, entry) in self.entries.iter().enumerate() {
             offsets[entry.query + 1] = i as i64 + 1;
-            let (query, first) =
-                std::mem::replace(&mut seen_at[entry.doc], (entry.query, entry.line));
-            if query == entry.query {
-                let line = entry.line;
-                let (query, doc) = (entry.query, entry.doc);
-                let (queries, docs) = (self.queries.into_vec(), self.docs.into_vec());
-                return Err(Error::Parse {
-                    path: path.into(),
-                    line,
-                    column: 1,
-                    found: format!(
-                        "query {} with document {} again (first in line {first})",
-                        quote(&queries[query]),
-                        quote(&docs[doc])
-                    ),
-                    expected: "each pair of query and document once".into(),
-                    fix: "Remove one of the two lines.".into(),
-                });
+            let (query, first) = seen_at[entry.doc];
+            if query != entry.query {
+                seen_at[entry.doc] = (entry.query, entry.line);
+                continue;
             }
+            faults.pass(Err::<(), _>(Error::Parse {
+                path: path.into(),
+                line: entry.line,
+                column: 1,
+                found: format!(
+                    "query {} with document {} again (first in line {first})",
+                    quote(&query_ids[query]),
+                    quote(&doc_ids[entry.doc])
+                ),
+                expected: "each pair of query and document once".into(),
+                fix: "Remove one of the two lines.".into(),
+            }))?;
         }
         Ok(Groups {
-            query_ids: self.queries.into_vec(),
-            doc_ids: self.docs.into_vec(),
+            query_ids,
+            doc_ids,
             offsets,
             rows: self.entries.iter().map(|entry| entry.doc as i64).collect(),
             values: self.entries.iter().map(|entry| entry.value).collect(),

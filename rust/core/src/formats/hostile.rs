@@ -6,7 +6,12 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
 
+use super::detect::{Layout, tell};
+use super::faults::Faults;
+use super::groups::Groups;
 use super::lines::Lines;
+use super::lists::Lists;
+use super::pieces::{self, Columns, Number};
 use super::{pairs, qrels, run, texts};
 
 /// Hands `bytes` to every reader; errors are fine, panics are not.
@@ -17,8 +22,8 @@ fn read_as_everything(bytes: &[u8]) {
             reader(&mut lines);
         }
     };
-    with(|lines| drop(qrels::parse(lines)));
-    with(|lines| drop(run::parse(lines)));
+    with(|lines| drop(qrels::parse_columns(lines, &mut Faults::up_to(9))));
+    with(|lines| drop(run::parse_columns(lines, &mut Faults::up_to(9))));
     with(|lines| drop(texts::parse_corpus(lines)));
     with(|lines| drop(texts::parse_queries(lines)));
     with(|lines| drop(pairs::parse(lines)));
@@ -59,8 +64,75 @@ const PIECES: [&[u8]; 31] = [
     b"\xc3\xa9",
 ];
 
+/// What the fast reader makes of one piece is what the slow one makes of the same lines.
+fn read_fast_and_slow(bytes: &[u8]) {
+    let mut go = || true;
+    let judgements = |go: &mut dyn FnMut() -> bool| {
+        let mut lines = Lines::from_reader("f", bytes, go).ok()?;
+        qrels::parse_columns(&mut lines, &mut Faults::none()).ok()
+    };
+    let results = |go: &mut dyn FnMut() -> bool| {
+        let mut lines = Lines::from_reader("f", bytes, go).ok()?;
+        run::parse_columns(&mut lines, &mut Faults::none()).ok()
+    };
+    let head = &bytes[..bytes.len().min(4096)];
+    if let Layout::Columns(columns) = tell(head, false) {
+        assert_eq!(fast(bytes, columns), results(&mut go));
+    }
+    if let Layout::Columns(columns) = tell(head, true) {
+        assert_eq!(fast(bytes, columns), judgements(&mut go));
+    }
+}
+
+/// The groups of all `bytes`, cut after every other line; `None` for a fault or nothing at all.
+fn fast<V: Number + Default>(bytes: &[u8], columns: Columns) -> Option<Groups<V>> {
+    let lines: Vec<_> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
+    let pieces = lines.chunks(2).map(<[_]>::concat).enumerate();
+    let pieces: Option<Vec<_>> =
+        pieces.map(|(number, piece)| pieces::parse(&piece, columns, number == 0)).collect();
+    let lists = Lists::new(pieces?, Some(1)).unwrap()?;
+    (!lists.is_empty()).then(|| lists.to_groups())
+}
+
+/// Lines of judgements and results, whole, in parts, and wrong.
+const COLUMNS: [&str; 26] = [
+    "q1 Q0 d1 1 0.5 t\n",
+    "q1 Q0 d2 2 0.25 t\n",
+    "q2\tQ0\td1\t1\t1e3\tt\r\n",
+    "q1 Q0 d3 3 -.5 u\n",
+    "q1 Q0 d4 4 nan t\n",
+    "q3 Q0 \u{e9} 1 5 t\n",
+    "q1 0 d1 1\n",
+    "q1 0 d2 0\n",
+    "q2 0 d1 -2\r\n",
+    "q1\td1\t1\n",
+    "q1\td2\t0\r\n",
+    "q2\td 1\t 3 \n",
+    "q2\t\t1\n",
+    "query-id\tcorpus-id\tscore\n",
+    "q4",
+    "q5 ",
+    "d5",
+    "1",
+    "\t",
+    " ",
+    "\r",
+    "\n",
+    "\u{b}",
+    "\u{c}",
+    "\u{a0}",
+    "\u{feff}",
+];
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn the_fast_reader_agrees_with_the_slow_one(
+        pieces in prop::collection::vec(prop::sample::select(COLUMNS.to_vec()), 0..40),
+    ) {
+        read_fast_and_slow(pieces.concat().as_bytes());
+    }
 
     #[test]
     fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {

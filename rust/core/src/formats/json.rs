@@ -73,6 +73,14 @@ impl<'a, 'l> Object<'a, 'l> {
         Err(self.lines.fail(1, found, format!("the field `{name}`"), fix))
     }
 
+    /// The value of the first of `names` that is there, whatever its dress.
+    pub(super) fn first(&self, names: &[&str], plain: fn(&str) -> String) -> Result<&'a RawValue> {
+        names
+            .iter()
+            .find_map(|name| self.fields.iter().find(|(field, _)| plain(field) == *name))
+            .map_or_else(|| self.require(names[0], &[]), |(_, value)| Ok(*value))
+    }
+
     /// Decodes an id: a string, or a whole number taken as its digits.
     pub(super) fn id(&self, name: &str, value: &'a RawValue) -> Result<String> {
         let raw = value.get();

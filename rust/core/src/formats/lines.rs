@@ -1,26 +1,22 @@
-//! Lines of a text file, plain or gzip, each with its number.
+//! Lines of a text file, plain, gzip or zstd, each with its number.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, Read};
 use std::path::Path;
 
-use flate2::bufread::MultiGzDecoder;
-
+use super::faults::Faults;
+use super::packed::{Packing, Unpacked, open, unreadable};
 use crate::error::{Error, Result};
 
 /// Asked every few megabytes; `false` stops the reader with [`Error::Stopped`].
 pub type KeepGoing<'a> = &'a mut dyn FnMut() -> bool;
 
-const BLOCK_BYTES: usize = 1 << 18;
 const POLL_BYTES: usize = 1 << 22;
 /// Longest line: no record of text is near it, and a file without line ends ends before the memory.
 const LONGEST_LINE: usize = 1 << 28;
-const GZIP: &[u8] = b"\x1f\x8b";
 
 /// Files that people hand over unpacked too little, with the fix.
-const FOREIGN: [(&[u8], &str, &str); 6] = [
+const FOREIGN: [(&[u8], &str, &str); 5] = [
     (b"PK\x03\x04", "a zip archive", "Unpack it first: `unzip FILE`."),
-    (b"\x28\xb5\x2f\xfd", "zstd data", "Unpack it first: `zstd -d FILE`."),
     (b"BZh", "bzip2 data", "Unpack it first: `bunzip2 FILE`."),
     (b"\xfd7zXZ", "xz data", "Unpack it first: `unxz FILE`."),
     (b"PAR1", "a parquet file", "Write it as JSON lines or tab-separated text."),
@@ -35,11 +31,13 @@ const FOREIGN: [(&[u8], &str, &str); 6] = [
 pub struct Lines<'a> {
     path: String,
     input: Box<dyn BufRead + 'a>,
-    gzip: bool,
+    packing: Packing,
     text: String,
     number: u64,
     unpolled: usize,
     longest: usize,
+    /// Nothing more can be read.
+    ended: bool,
     keep_going: KeepGoing<'a>,
 }
 
@@ -49,18 +47,7 @@ impl<'a> Lines<'a> {
     /// # Errors
     /// [`Error::Unreadable`] if the system refuses, or the path is a folder.
     pub fn open(path: &Path, keep_going: KeepGoing<'a>) -> Result<Self> {
-        let name = path.display().to_string();
-        if path.is_dir() {
-            return Err(Error::Unreadable {
-                path: name,
-                reason: "it is a folder".into(),
-                fix: "Name a file in it.".into(),
-            });
-        }
-        match File::open(path) {
-            Ok(file) => Self::from_reader(name, file, keep_going),
-            Err(error) => Err(unreadable(name, &error)),
-        }
+        Self::from_reader(path.display().to_string(), open(path)?, keep_going)
     }
 
     /// Reads from `source`; `path` is its name in messages.
@@ -69,37 +56,51 @@ impl<'a> Lines<'a> {
     /// [`Error::Unreadable`] if the first bytes cannot be read.
     pub fn from_reader<R: Read + 'a>(
         path: impl Into<String>,
-        mut source: R,
+        source: R,
         keep_going: KeepGoing<'a>,
     ) -> Result<Self> {
         let path = path.into();
-        // A pipe may hand out one byte at a time, so the mark is read in full before it is judged.
-        let mut mark = Vec::with_capacity(GZIP.len());
-        if let Err(error) = source.by_ref().take(GZIP.len() as u64).read_to_end(&mut mark) {
-            return Err(unreadable(path, &error));
+        match Unpacked::new(source) {
+            Ok(unpacked) => Ok(Self::from_unpacked(path, unpacked, keep_going)),
+            Err(error) => Err(unreadable(path, &error)),
         }
-        let gzip = mark == GZIP;
-        let whole = BufReader::with_capacity(BLOCK_BYTES, Cursor::new(mark).chain(source));
-        let input: Box<dyn BufRead + 'a> = if gzip {
-            Box::new(BufReader::with_capacity(BLOCK_BYTES, MultiGzDecoder::new(whole)))
-        } else {
-            Box::new(whole)
-        };
+    }
+
+    pub(super) fn from_unpacked(
+        path: String,
+        Unpacked { input, packing }: Unpacked<'a>,
+        keep_going: KeepGoing<'a>,
+    ) -> Self {
         let (text, longest) = (String::new(), LONGEST_LINE);
-        Ok(Self { path, input, gzip, text, number: 0, unpolled: 0, longest, keep_going })
+        Self {
+            path,
+            input,
+            packing,
+            text,
+            number: 0,
+            unpolled: 0,
+            longest,
+            ended: false,
+            keep_going,
+        }
     }
 
     /// Moves to the next line that is not blank; `false` at the end.
     ///
     /// # Errors
-    /// [`Error::Parse`] for damaged gzip data, another encoding than UTF-8, another kind of file or
+    /// [`Error::Parse`] for damaged gzip or zstd data, another encoding than UTF-8, another kind of file or
     /// a line of more than 256 MiB; [`Error::Unreadable`] if the system fails; [`Error::Stopped`] on request.
     pub fn advance(&mut self) -> Result<bool> {
         loop {
             let mut bytes = std::mem::take(&mut self.text).into_bytes();
             bytes.clear();
+            if self.ended {
+                return Ok(false);
+            }
             self.number += 1;
-            self.read_line(&mut bytes)?;
+            let read = self.read_line(&mut bytes);
+            self.ended = read.is_err();
+            read?;
             if bytes.is_empty() {
                 return Ok(false);
             }
@@ -115,6 +116,17 @@ impl<'a> Lines<'a> {
             self.text = String::from_utf8(bytes).map_err(|error| self.not_utf8(&error))?;
             if !self.text.trim_ascii().is_empty() {
                 return Ok(true);
+            }
+        }
+    }
+
+    /// Moves to the next line that can be read and is not blank; `false` at the end. A fault goes
+    /// through `faults`.
+    pub(super) fn next(&mut self, faults: &mut Faults) -> Result<bool> {
+        loop {
+            let moved = self.advance();
+            if let Some(found) = faults.pass(moved)? {
+                return Ok(found);
             }
         }
     }
@@ -199,7 +211,7 @@ impl<'a> Lines<'a> {
         }
         for (mark, found, fix) in FOREIGN {
             if start.starts_with(mark) {
-                return Err(self.fail(1, found, "text, plain or gzip", fix));
+                return Err(self.fail(1, found, "text, plain, gzip or zstd", fix));
             }
         }
         Ok(())
@@ -219,33 +231,11 @@ impl<'a> Lines<'a> {
 
     /// The error for a read that failed after `partial` bytes of the current line.
     fn broken(&self, error: &io::Error, partial: usize) -> Error {
-        let column = partial as u64 + 1;
-        let fetch = "Fetch or write the file again; `gzip -t FILE` tells whether it is whole.";
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof if self.gzip => self.fail(
-                column,
-                "the end of the file inside its gzip data (a truncated .gz)",
-                "a complete gzip file",
-                fetch,
-            ),
-            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput if self.gzip => self.fail(
-                column,
-                format!("damaged gzip data ({error})"),
-                "a whole gzip file",
-                fetch,
-            ),
-            _ => unreadable(self.path.clone(), error),
+        match self.packing.fault(error) {
+            Some((found, expected, fix)) => self.fail(partial as u64 + 1, found, expected, fix),
+            None => unreadable(self.path.clone(), error),
         }
     }
-}
-
-fn unreadable(path: String, error: &io::Error) -> Error {
-    let fix = match error.kind() {
-        io::ErrorKind::NotFound => "Check the path.",
-        io::ErrorKind::PermissionDenied => "Ask for the right to read it, or copy it.",
-        _ => "Check the disk or the mount, then read it again.",
-    };
-    Error::Unreadable { path, reason: error.to_string(), fix: fix.into() }
 }
 
 /// `text` in quotes, cut where it would drown the message.
@@ -301,7 +291,7 @@ mod tests {
     fn every_truncation_is_an_error_but_one_between_members() {
         let first = gzip(b"first line\nsecond line\n");
         let bytes = [first.clone(), gzip(b"third line\n")].concat();
-        for end in GZIP.len()..bytes.len() {
+        for end in 2..bytes.len() {
             let got = all(&bytes[..end]);
             if end == first.len() {
                 assert_eq!(got.unwrap().len(), 2);

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use super::atomic::write_atomically;
 use super::columns::{exactly, wrong_columns};
+use super::faults::Faults;
 use super::groups::{Builder, Groups, Table};
 use super::lines::{KeepGoing, Lines, quote};
 use crate::error::{Error, Result};
 
-const HEADER: [&str; 3] = ["query-id", "corpus-id", "score"];
+pub(super) const HEADER: [&str; 3] = ["query-id", "corpus-id", "score"];
 const BEIR: &str = "query-id, corpus-id, score";
 const TREC: &str = "query, iteration, document, grade";
 
@@ -21,32 +22,30 @@ pub enum QrelsFormat {
     Trec,
 }
 
-/// Reads judgements; the first line tells the format.
-///
-/// Three columns with tabs are BEIR's, with or without their header; four with blanks or tabs are
-/// TREC's, whose second column is not used. Grades are whole numbers that fit 32 bits.
-///
-/// # Errors
-/// [`Error::Parse`] with the place; [`Error::Content`] if there is no judgement.
-pub fn read_qrels(path: &Path, keep_going: KeepGoing<'_>) -> Result<Groups<i64>> {
-    parse(&mut Lines::open(path, keep_going)?)
+/// Reads judgements in columns; the first line tells whether BEIR's or TREC's.
+pub(super) fn parse_columns(lines: &mut Lines<'_>, faults: &mut Faults) -> Result<Groups<i64>> {
+    let mut builder = Builder::new();
+    let mut format = None;
+    while lines.next(faults)? {
+        let known = match format {
+            Some(known) => known,
+            None => match faults.pass(tell(lines))? {
+                Some(told) => told,
+                None => continue,
+            },
+        };
+        let first = format.replace(known).is_none();
+        if first && known == QrelsFormat::Beir && is_header(lines.text()) {
+            continue;
+        }
+        faults.pass(entry(lines, known, &mut builder))?;
+    }
+    builder.finish(lines.path(), "judgements", faults)
 }
 
-pub(super) fn parse(lines: &mut Lines<'_>) -> Result<Groups<i64>> {
-    let mut builder = Builder::new();
-    let mut more = lines.advance()?;
-    if more {
-        let format = tell(lines)?;
-        if format == QrelsFormat::Beir && is_header(lines.text()) {
-            more = lines.advance()?;
-        }
-        while more {
-            let (query, doc, grade) = split(lines, format)?;
-            builder.push(lines, query, doc, parse_grade(lines, grade)?)?;
-            more = lines.advance()?;
-        }
-    }
-    builder.finish(lines.path(), "judgements")
+fn entry(lines: &Lines<'_>, format: QrelsFormat, builder: &mut Builder<i64>) -> Result<()> {
+    let (query, doc, grade) = split(lines, format)?;
+    builder.push(lines, query, doc, parse_grade(lines, grade)?)
 }
 
 fn is_header(line: &str) -> bool {
@@ -95,7 +94,7 @@ fn wrong(lines: &Lines<'_>, format: QrelsFormat) -> Error {
     }
 }
 
-fn parse_grade(lines: &Lines<'_>, text: &str) -> Result<i64> {
+pub(super) fn parse_grade(lines: &Lines<'_>, text: &str) -> Result<i64> {
     let text = text.trim_ascii();
     if let Ok(grade) = text.parse::<i32>() {
         return Ok(i64::from(grade));
@@ -164,7 +163,8 @@ mod tests {
 
     fn read(text: &str) -> Result<Groups<i64>> {
         let mut go = || true;
-        parse(&mut Lines::from_reader("q.tsv", text.as_bytes(), &mut go)?)
+        let mut lines = Lines::from_reader("q.tsv", text.as_bytes(), &mut go)?;
+        parse_columns(&mut lines, &mut Faults::none())
     }
 
     fn error(text: &str) -> String {

@@ -4,30 +4,27 @@ use std::path::Path;
 
 use super::atomic::write_atomically;
 use super::columns::{exactly, wrong_columns};
+use super::faults::Faults;
 use super::groups::{Builder, Groups, Table};
 use super::lines::{KeepGoing, Lines, quote};
 use crate::error::{Error, Result};
 
 const LAYOUT: &str = "query, Q0, document, rank, score, tag";
 
-/// Reads a TREC run; the score alone makes the order, as in `trec_eval`: ranks are not used.
-///
-/// # Errors
-/// [`Error::Parse`] with the place; [`Error::Content`] if there is no result.
-pub fn read_run(path: &Path, keep_going: KeepGoing<'_>) -> Result<Groups<f64>> {
-    parse(&mut Lines::open(path, keep_going)?)
+/// Reads a run of six columns.
+pub(super) fn parse_columns(lines: &mut Lines<'_>, faults: &mut Faults) -> Result<Groups<f64>> {
+    let mut builder = Builder::new();
+    while lines.next(faults)? {
+        faults.pass(entry(lines, &mut builder))?;
+    }
+    builder.finish(lines.path(), "results", faults)
 }
 
-pub(super) fn parse(lines: &mut Lines<'_>) -> Result<Groups<f64>> {
-    let mut builder = Builder::new();
-    while lines.advance()? {
-        let Some([query, _, doc, _, score, _]) = exactly(lines.text().split_ascii_whitespace())
-        else {
-            return Err(wrong(lines));
-        };
-        builder.push(lines, query, doc, parse_score(lines, score)?)?;
-    }
-    builder.finish(lines.path(), "results")
+fn entry(lines: &Lines<'_>, builder: &mut Builder<f64>) -> Result<()> {
+    let Some([query, _, doc, _, score, _]) = exactly(lines.text().split_ascii_whitespace()) else {
+        return Err(wrong(lines));
+    };
+    builder.push(lines, query, doc, parse_score(lines, score)?)
 }
 
 fn wrong(lines: &Lines<'_>) -> Error {
@@ -39,21 +36,25 @@ fn wrong(lines: &Lines<'_>) -> Error {
     wrong_columns(lines, "blanks or tabs", LAYOUT, &others)
 }
 
-fn parse_score(lines: &Lines<'_>, text: &str) -> Result<f64> {
-    match text.parse::<f64>() {
-        Ok(score) if score.is_finite() => Ok(score),
-        parsed => Err(lines.fail(
-            lines.column_of(text),
-            format!("{} as the score", quote(text)),
-            "a finite number",
-            if parsed.is_ok() {
-                "NaN and infinity have no place in an order: look at what produced the score, \
-                 or remove the line."
-            } else {
-                "Mend or remove the line."
-            },
-        )),
+pub(super) fn parse_score(lines: &Lines<'_>, text: &str) -> Result<f64> {
+    let parsed = text.parse::<f64>();
+    if let Ok(score) = parsed
+        && score.is_finite()
+    {
+        return Ok(score);
     }
+    let fix = match parsed {
+        Ok(_) if text.contains(|c: char| c.is_ascii_digit()) => {
+            "It is beyond the largest 64-bit float, 1.8e308: scale the scores."
+        }
+        Ok(_) => {
+            "NaN and infinity have no place in an order: look at what produced the score, or \
+             remove the line."
+        }
+        Err(_) => "Mend or remove the line.",
+    };
+    let found = format!("{} as the score", quote(text));
+    Err(lines.fail(lines.column_of(text), found, "a finite number", fix))
 }
 
 /// Writes a TREC run to `path` at once or not at all.
@@ -120,7 +121,7 @@ mod tests {
 
     fn read(text: &str) -> Result<Groups<f64>> {
         let mut go = || true;
-        parse(&mut Lines::from_reader("r", text.as_bytes(), &mut go)?)
+        parse_columns(&mut Lines::from_reader("r", text.as_bytes(), &mut go)?, &mut Faults::none())
     }
 
     fn error(text: &str) -> String {
@@ -170,7 +171,7 @@ mod tests {
         let docs: Vec<_> = text.lines().map(|l| l.split(' ').nth(2).unwrap()).collect();
         assert_eq!(docs, ["\u{e9}", "e", "d", "c", "b", "a"]);
         assert!(text.starts_with("q Q0 \u{e9} 1 1e300 t\n"), "{text}");
-        let back = read_run(&path, &mut go).unwrap();
+        let back = super::super::read_run(&path, None, &mut go).unwrap().to_groups();
         let bits: Vec<_> = back.values.iter().rev().map(|v| v.to_bits()).collect();
         let written = [0.0, -0.0, f64::from_bits(1), f64::from(0.1_f32), 1e300, 1e300];
         assert_eq!(bits, written.map(f64::to_bits));
