@@ -1,11 +1,29 @@
-"""Corpora, queries, judgements and runs, read from and written to the field's formats."""
+"""Corpora, queries, judgements and runs, and the sets of other tasks, from the field's formats."""
 
 from __future__ import annotations
 
 from embedsmith.datasets._dataset import Dataset
+from embedsmith.datasets._labelled_texts import LabelledTexts, TextClusters
 from embedsmith.datasets._load import load_dataset
+from embedsmith.datasets._load_task import load_task
 from embedsmith.datasets._qrels import Qrels
 from embedsmith.datasets._run import Run
+from embedsmith.datasets._task_data import TaskData
+from embedsmith.datasets._text_pairs import LabelledPairs, ParallelTexts, ScoredPairs
 from embedsmith.datasets._texts import Corpus, Queries
 
-__all__ = ["Corpus", "Dataset", "Qrels", "Queries", "Run", "load_dataset"]
+__all__ = [
+    "Corpus",
+    "Dataset",
+    "LabelledPairs",
+    "LabelledTexts",
+    "ParallelTexts",
+    "Qrels",
+    "Queries",
+    "Run",
+    "ScoredPairs",
+    "TaskData",
+    "TextClusters",
+    "load_dataset",
+    "load_task",
+]

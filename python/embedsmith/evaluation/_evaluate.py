@@ -2,61 +2,50 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from datetime import datetime, timezone
 from functools import partial
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 from embedsmith._core import thread_count
+from embedsmith._validate import as_count
 from embedsmith.backends import DEFAULT_BATCH_SIZE, Bm25, EmbeddingCache, load_encoder
-from embedsmith.datasets import Dataset, Run, load_dataset
+from embedsmith.datasets import Dataset, TaskData, load_task
+from embedsmith.datasets._load_task import check_same_task
 from embedsmith.evaluation._axes import EXCERPT_CHARS, RESCORE_DEPTH, SMALL_SLICE, WORST, Axes
-from embedsmith.evaluation._definitions import define
 from embedsmith.evaluation._environment import hardware, versions
-from embedsmith.evaluation._measurer import Measurer, as_scores
-from embedsmith.evaluation._model_result import ModelResult
-from embedsmith.evaluation._models import Model, OpenModel, open_models
+from embedsmith.evaluation._models import Model, open_models, warn_of_twins
 from embedsmith.evaluation._progress import Progress, Silent
-from embedsmith.evaluation._resampling import Resampling
-from embedsmith.evaluation._result import DataSummary, EvaluationResult
-from embedsmith.evaluation._runner import Observation, Runner
+from embedsmith.evaluation._result import EvaluationResult
+from embedsmith.evaluation._retrieval_job import RetrievalJob, deepest
+from embedsmith.evaluation._runner import Runner
 from embedsmith.evaluation._settings import Settings
-from embedsmith.evaluation._slices import Slicer
-from embedsmith.evaluation._statement import VERDICT_MEASURE, Judge
-from embedsmith.evaluation._variants import Variation, as_variant, checked_plan
+from embedsmith.evaluation._statement import Judge
+from embedsmith.evaluation._task_job import TaskJob, refuse_axes
+from embedsmith.evaluation._variants import checked_plan
+from embedsmith.evaluation.tasks import Experiments
 from embedsmith.exceptions import ShapeError
-from embedsmith.metrics import (
-    Measure,
-    Verdict,
-    compare_tables,
-    parse_measure,
-    parse_measures,
-)
+from embedsmith.metrics import parse_measures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from embedsmith._typing import Json
+    from embedsmith._typing import Json, Task
 
 __all__ = ["DEFAULT_MEASURES", "evaluate"]
 
-logger = logging.getLogger(__name__)
-
 DEFAULT_MEASURES = ("nDCG@10", "R@10", "RR@10")
-_LEAST_DEPTH = 100
-# AP, RR and nDCG without a cutoff look at the whole list; trec_eval's runs hold 1,000 documents.
-_OPEN_DEPTH = 1000
 
 
 def evaluate(
     encoders: Model | Iterable[Model] | Mapping[str, Model],
-    data: Dataset | str | Path,
+    data: Dataset | TaskData | str | Path,
     *,
+    task: Task | None = None,
     split: str = "test",
-    measures: str | Sequence[str] = DEFAULT_MEASURES,
+    columns: Mapping[str, str] | None = None,
+    measures: str | Sequence[str] | None = None,
     depth: int | None = None,
     device: str = "cpu",
     batch_size: int = DEFAULT_BATCH_SIZE,
@@ -81,26 +70,39 @@ def evaluate(
     worst: int = WORST,
     excerpts: bool = True,
     excerpt_chars: int = EXCERPT_CHARS,
+    n_experiments: int = 10,
+    samples_per_label: int = 8,
+    n_neighbors: int = 5,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> EvaluationResult:
-    """Measure models on labelled queries, compare them, and decide whether to fine-tune.
+    """Measure models on labelled data, compare them, and decide whether to fine-tune.
 
-    Embeds all documents and queries, searches exactly, measures each query, and puts intervals on
-    every mean and corrected paired tests on every difference. Models run one after another; each
-    is released before the next is loaded. Trains nothing and writes nothing but the cache.
+    For retrieval, embeds all documents and queries, searches exactly, measures each query, and
+    puts intervals on every mean and corrected paired tests on every difference; other tasks
+    likewise, on their own items. Models run one after another, each embeds each text once and is
+    released before the next is loaded. Trains no model and writes nothing but the cache.
 
     Parameters
     ----------
     encoders : spec, Encoder, Bm25, an iterable of them, or a mapping from names to them
         ``"st:all-MiniLM-L6-v2"``, ``"bm25"``, or an open model, which stays open. A mapping chooses
         the names in the result; otherwise they are taken from the specs.
-    data : Dataset or path
-        Labelled queries and their corpus; a path is read by ``load_dataset``.
+    data : Dataset, TaskData or path
+        What the models are measured on; a path is read by ``load_task``, which says what each
+        task reads.
+    task : str, optional
+        ``"retrieval"``, ``"sts"``, ``"pair_classification"``, ``"classification"``,
+        ``"clustering"``, ``"bitext"`` or ``"reranking"``. Default: that of ``data``; for a path,
+        retrieval.
     split : str, default "test"
-        Judgements to use when ``data`` is a path.
-    measures : str or sequence of str
-        As ``parse_measures`` takes them.
+        Judgements or file to use when ``data`` is a path.
+    columns : mapping of str to str, optional
+        For ``load_task``: what the file calls a column.
+    measures : str or sequence of str, optional
+        For retrieval and reranking as ``parse_measures`` takes them. The other tasks have measures
+        of their own, ``"all"`` are all of them; a wrong name is answered with the right ones.
+        Default: the most usual ones of the task.
     depth : int, optional
         Documents kept per query. Default: 100 or the largest cutoff, and 1,000 as soon as a
         measure without a cutoff (``AP``, ``RR``) is among the measures.
@@ -118,7 +120,7 @@ def evaluate(
     confidence : float, default 0.95
         Level of the intervals, in (0, 1).
     fine_tune_below, keep_above : float
-        Thresholds of the verdict on Recall@10.
+        Thresholds of the verdict on Recall@10, which retrieval alone has.
     latency_queries : int, default 100
         Queries timed one at a time, embedding and search together; 0 times none.
     dims : int or iterable of int, optional
@@ -148,6 +150,12 @@ def evaluate(
         holds no text and may leave the house.
     excerpt_chars : int, default 200
         Most characters of such a beginning.
+    n_experiments : int, default 10
+        Seeded draws of training texts (classification) or of texts to cluster (clustering).
+    samples_per_label : int, default 8
+        Training texts per label and experiment (classification).
+    n_neighbors : int, default 5
+        Neighbours that vote (classification's kNN).
     threads : int, optional
         Threads of the search; default: all cores.
     progress : Progress, optional
@@ -178,7 +186,6 @@ def evaluate(
     """
     started = datetime.now(timezone.utc)
     start = time.perf_counter()
-    parsed = parse_measures(measures)
     judge = Judge(
         confidence=confidence,
         fine_tune_below=fine_tune_below,
@@ -186,25 +193,37 @@ def evaluate(
         seed=seed,
         threads=threads,
     )
-    axes = Axes.of(
-        slices=slices,
-        small_slice=small_slice,
-        worst=worst,
-        excerpts=excerpts,
-        excerpt_chars=excerpt_chars,
-        plan=checked_plan(dims, precisions, rescore_depth, _deepest(parsed)),
-    )
-    depth = _depth(depth, parsed)
     if latency_queries < 0:
         msg = f"latency_queries is {latency_queries}; use 0 to time none, or how many to time."
         raise ShapeError(msg)
-    if not isinstance(data, Dataset):
-        data = load_dataset(data, split=split, allow_missing=allow_missing)
-    resampling = Resampling(confidence, seed, threads)
-    slicer = Slicer(axes.slices, axes.small_slice, resampling)
-    slicer.check(data.queries)
-    measurer = Measurer(data, seed, threads)
+    experiments = Experiments(
+        seed=seed,
+        n_experiments=as_count("n_experiments", n_experiments),
+        samples_per_label=as_count("samples_per_label", samples_per_label),
+        n_neighbors=as_count("n_neighbors", n_neighbors),
+    )
+    if isinstance(data, (Dataset, TaskData)):
+        check_same_task(data, task)
+    else:
+        data = load_task(
+            data, task or "retrieval", split=split, columns=columns, allow_missing=allow_missing
+        )
     progress = progress or Silent()
+    job: RetrievalJob | TaskJob
+    if isinstance(data, Dataset):
+        parsed = parse_measures(DEFAULT_MEASURES if measures is None else measures)
+        axes = Axes.of(
+            slices=slices,
+            small_slice=small_slice,
+            worst=worst,
+            excerpts=excerpts,
+            excerpt_chars=excerpt_chars,
+            plan=checked_plan(dims, precisions, rescore_depth, deepest(parsed)),
+        )
+        job = RetrievalJob(data, parsed, judge, axes, depth=depth, progress=progress)
+    else:
+        refuse_axes(data.task, slices=slices, dims=dims, precisions=precisions)
+        job = TaskJob(data, measures, judge, experiments)
     options: Json = {
         "device": device,
         "batch_size": batch_size,
@@ -221,7 +240,7 @@ def evaluate(
         cache=None if cache is True else cache,
     )
     with open_models(encoders, load) as opened:
-        _warn_of_twins(opened)
+        warn_of_twins(opened)
         if not any(entry.owned and not isinstance(entry.model, Bm25) for entry in opened):
             # They reached no model, and are not to be read as if they had.
             options = {**dict.fromkeys(options), "trust_remote_code": False}
@@ -230,14 +249,14 @@ def evaluate(
             data=str(data.source or data.path or data.name),
             split=data.split,
             models=tuple(entry.model.spec for entry in opened),
-            measures=tuple(str(measure) for measure in parsed),
-            depth=depth,
+            measures=job.measures,
+            depth=job.depth,
             allow_missing=allow_missing,
             seed=seed,
             confidence=confidence,
             fine_tune_below=fine_tune_below,
             keep_above=keep_above,
-            **axes.settings(),
+            **job.settings,
         )
         place = {"hardware": hardware(), "versions": versions()}
         runner = Runner(
@@ -247,42 +266,16 @@ def evaluate(
             latency_queries=latency_queries,
             threads=threads,
             progress=progress,
-            variation=Variation(axes.plan, measurer, parsed, depth, progress),
+            variation=job.variation,
         )
-        models: list[ModelResult] = []
-        for entry in opened:
-            observation = runner.run(entry.label, entry.model)
-            # Its memory is to be free before the next one loads.
-            entry.release()
-            models.append(
-                _measured(
-                    entry.label,
-                    observation,
-                    data,
-                    parsed,
-                    judge,
-                    depth=depth,
-                    measurer=measurer,
-                    axes=axes,
-                )
-            )
-    # A baseline goes first, so that each difference tells what a model adds to it.
-    in_order = sorted(models, key=lambda model: model.dim is not None)
-    comparison = None
-    if len(models) > 1:
-        comparison = compare_tables(
-            {model.name: model.table for model in in_order},
-            confidence=confidence,
-            seed=seed,
-            threads=threads,
-        )
+        models, comparison = job.run(runner, opened)
     return EvaluationResult(
-        data=_summary(data),
+        data=job.summary,
         settings=settings,
-        qrels=data.qrels,
-        models=slicer.cut(models, data.queries, in_order[0].name),
+        qrels=job.qrels,
+        models=models,
         comparison=comparison,
-        definitions={str(measure): define(measure) for measure in parsed},
+        definitions=job.definitions,
         hardware=place["hardware"],
         versions=place["versions"],
         timing={
@@ -290,90 +283,6 @@ def evaluate(
             "seconds": time.perf_counter() - start,
             "threads": thread_count(threads),
         },
-    )
-
-
-def _deepest(measures: Sequence[Measure]) -> int:
-    return max(measure.cutoff or 0 for measure in measures)
-
-
-def _depth(depth: int | None, measures: Sequence[Measure]) -> int:
-    """Return how many documents to keep per query, and refuse too few for the measures."""
-    deepest = _deepest((*measures, parse_measure(VERDICT_MEASURE)))
-    if depth is None:
-        is_open = any(measure.cutoff is None for measure in measures)
-        return max(deepest, _OPEN_DEPTH if is_open else _LEAST_DEPTH)
-    if depth < deepest:
-        msg = (
-            f"depth is {depth}, but the measures look at the first {deepest} documents (the "
-            f"verdict at {VERDICT_MEASURE}). Raise it to {deepest}, or leave it out."
-        )
-        raise ShapeError(msg)
-    return depth
-
-
-def _warn_of_twins(opened: Sequence[OpenModel]) -> None:
-    for first, second in combinations(opened, 2):
-        if first.model.fingerprint == second.model.fingerprint:
-            logger.warning(
-                "%s and %s are the same model (fingerprint %s): their difference says nothing.",
-                first.label,
-                second.label,
-                first.model.fingerprint.short,
-            )
-
-
-def _measured(
-    label: str,
-    observation: Observation,
-    data: Dataset,
-    measures: tuple[Measure, ...],
-    judge: Judge,
-    *,
-    depth: int,
-    measurer: Measurer,
-    axes: Axes,
-) -> ModelResult:
-    hits = as_scores(observation.hits, observation.metric)
-    resampling = Resampling(judge.confidence, judge.seed, judge.threads)
-    table = measurer.table(hits, measures, confidence=judge.confidence)
-    decisive = measurer.table(hits, [parse_measure(VERDICT_MEASURE)])
-    verdict: Verdict | None = None
-    if observation.dim is None:
-        statement = judge.describe(label, observation.fingerprint, data, decisive)
-    else:
-        verdict, statement = judge.judge(label, observation.fingerprint, data, decisive)
-    result = ModelResult(
-        name=label,
-        spec=observation.spec,
-        fingerprint=observation.fingerprint,
-        dim=observation.dim,
-        encoder=observation.encoder,
-        table=table,
-        run=Run.from_topk(hits.scores, hits.rows, data.queries.ids, data.corpus.ids),
-        depth=depth,
-        truncation=observation.truncation,
-        verdict=verdict,
-        statement=statement,
-        timing=observation.timing,
-        variants=tuple(
-            as_variant(form, measured, table, resampling) for form, measured in observation.variants
-        ),
-    )
-    return axes.answer(result, data, partial(measurer.table, hits))
-
-
-def _summary(data: Dataset) -> DataSummary:
-    return DataSummary(
-        name=data.name,
-        split=data.split,
-        hash=data.hash,
-        n_documents=len(data.corpus),
-        n_queries=len(data.queries),
-        n_judgements=data.qrels.n_pairs,
-        n_unjudged=data.n_unjudged,
-        n_dropped=data.n_dropped,
-        n_blank_documents=data.corpus.n_empty,
-        n_blank_queries=data.queries.n_empty,
-        n_repeated_documents=len(data.corpus) - len(set(data.corpus.texts)),
+        task=job.task,
+        gold=job.gold,
     )

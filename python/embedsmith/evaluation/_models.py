@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TypeAlias
 
 from embedsmith.backends import Bm25, Encoder
 from embedsmith.evaluation._labels import canonical_spec, label_specs
 
-__all__ = ["Model", "OpenModel", "open_models"]
+__all__ = ["Model", "OpenModel", "open_models", "warn_of_twins"]
+
+logger = logging.getLogger(__name__)
 
 Model: TypeAlias = str | Encoder | Bm25
 
@@ -70,6 +74,24 @@ def open_models(
             stack.callback(entry.release)
             opened.append(entry)
         yield tuple(opened)
+
+
+def warn_of_twins(opened: Sequence[OpenModel]) -> None:
+    """Log a warning for two models of one embedding space.
+
+    Parameters
+    ----------
+    opened : sequence of OpenModel
+        Of one evaluation.
+    """
+    for first, second in combinations(opened, 2):
+        if first.model.fingerprint == second.model.fingerprint:
+            logger.warning(
+                "%s and %s are the same model (fingerprint %s): their difference says nothing.",
+                first.label,
+                second.label,
+                first.model.fingerprint.short,
+            )
 
 
 def _labelled(models: Model | Iterable[Model] | Mapping[str, Model]) -> dict[str, Model]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from embedsmith._phrases import counted
 from embedsmith.backends import Bm25, Encoder, Fingerprint
+from embedsmith.datasets import Dataset
 from embedsmith.evaluation._json import to_json
 from embedsmith.evaluation._memory import PeakMemory
 from embedsmith.evaluation._systems import (
@@ -21,20 +22,22 @@ from embedsmith.evaluation._systems import (
     Truncation,
 )
 from embedsmith.evaluation._timing import Latency, ModelTiming, Throughput, measure_latency
+from embedsmith.evaluation.tasks import Vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from embedsmith._typing import Json, Metric
-    from embedsmith.datasets import Dataset
+    from embedsmith.datasets import TaskData
     from embedsmith.evaluation._encoder_settings import EncoderSettings
     from embedsmith.evaluation._progress import Progress
     from embedsmith.evaluation._settings import Settings
     from embedsmith.evaluation._variants import Form, Variation
+    from embedsmith.evaluation.tasks import Texts
     from embedsmith.metrics import MetricTable
     from embedsmith.search import TopK
 
-__all__ = ["Observation", "Runner"]
+__all__ = ["EmbeddedTask", "Observation", "Runner"]
 
 # What a served query asks for; the depth of an evaluation is for its measures.
 _SERVED_K = 10
@@ -56,12 +59,25 @@ class Observation:
 
 
 @dataclass(frozen=True)
+class EmbeddedTask:
+    """What one encoder made of the texts of a task, before they are measured."""
+
+    spec: str
+    fingerprint: Fingerprint
+    dim: int
+    encoder: EncoderSettings
+    vectors: Vectors
+    truncation: Truncation
+    timing: ModelTiming
+
+
+@dataclass(frozen=True)
 class Runner:
     """Runs models on a data set, one after another.
 
     Attributes
     ----------
-    data : Dataset
+    data : Dataset or TaskData
         What they are asked.
     settings : Settings
         Of the evaluation.
@@ -77,7 +93,7 @@ class Runner:
         Measures smaller forms of the vectors.
     """
 
-    data: Dataset
+    data: Dataset | TaskData
     settings: Settings
     place: Json
     latency_queries: int
@@ -102,21 +118,73 @@ class Runner:
             finally:
                 system.close()
 
+    def embed(self, label: str, encoder: Encoder, texts: Texts) -> EmbeddedTask:
+        """Return the embeddings of the texts of a task, each text computed once.
+
+        Parameters
+        ----------
+        label : str
+            Name shown in progress.
+        encoder : Encoder
+            Stays open.
+        texts : Texts
+            Distinct in each role.
+        """
+        with PeakMemory() as memory:
+            system = DenseSystem(encoder, label=label, threads=self.threads)
+            try:
+                documents, queries, reading = system.embed(
+                    texts.documents, texts.queries, self.progress
+                )
+                self.progress.note(f"{label}: {_told(system, reading)}")
+                timing = self._timing(
+                    label,
+                    system,
+                    reading,
+                    memory,
+                    0.0,
+                    queries=texts.queries,
+                    answer=system.embed_alone,
+                )
+            finally:
+                system.close()
+        return EmbeddedTask(
+            spec=system.spec,
+            fingerprint=system.fingerprint,
+            dim=encoder.dim,
+            encoder=system.encoder_settings,
+            vectors=Vectors(queries, documents, system.metric),
+            truncation=reading.truncation,
+            timing=timing,
+        )
+
     def _system(self, model: Encoder | Bm25, label: str) -> System:
         if isinstance(model, Bm25):
             return LexicalSystem(model, label=label)
         return DenseSystem(model, label=label, threads=self.threads)
 
     def _observe(self, label: str, system: System, memory: PeakMemory) -> Observation:
-        queries = self.data.queries.texts
-        reading = system.read(self.data.corpus.texts, queries, self.progress)
+        data = self.data
+        if not isinstance(data, Dataset):
+            msg = f"{type(data).__name__} has no documents to search; call embed()"
+            raise TypeError(msg)
+        queries = data.queries.texts
+        reading = system.read(data.corpus.texts, queries, self.progress)
         self.progress.note(f"{label}: {_told(system, reading)}")
         start = time.perf_counter()
         with _stage(self.progress, label, "searching", len(queries)):
             hits = system.search(self.settings.depth)
             self.progress.advance(len(queries))
         search_s = time.perf_counter() - start
-        timing = self._timing(label, system, reading, memory, search_s)
+        timing = self._timing(
+            label,
+            system,
+            reading,
+            memory,
+            search_s,
+            queries=queries,
+            answer=lambda query: system.answer(query, _SERVED_K),
+        )
         return Observation(
             spec=system.spec,
             fingerprint=system.fingerprint,
@@ -131,21 +199,29 @@ class Runner:
         )
 
     def _timing(
-        self, label: str, system: System, reading: Reading, memory: PeakMemory, search_s: float
+        self,
+        label: str,
+        system: System,
+        reading: Reading,
+        memory: PeakMemory,
+        search_s: float,
+        *,
+        queries: Sequence[str],
+        answer: Callable[[str], object],
     ) -> ModelTiming:
         name = self._measurement_name(system)
         known = system.recall(name) or {}
         measured: Json = {}
         if reading.throughput is not None:
             measured["throughput"] = asdict(reading.throughput)
-        wanted = min(self.latency_queries, len(self.data.queries.texts))
+        wanted = min(self.latency_queries, len(queries))
         usable = known.get("latency", {}).get("value", {}).get("n_queries") == wanted
         # A model that has computed nothing is not loaded for a figure that is known.
         if wanted and (reading.n_embedded or not usable):
             with _stage(self.progress, label, "timing single queries", wanted):
                 latency = measure_latency(
-                    lambda query: system.answer(query, _SERVED_K),
-                    self.data.queries.texts,
+                    answer,
+                    queries,
                     limit=wanted,
                     advance=self.progress.advance,
                 )

@@ -6,7 +6,9 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
-from embedsmith.backends import CachedEncoder
+import numpy as np
+
+from embedsmith.backends import CachedEncoder, Embedded
 from embedsmith.evaluation._encoder_settings import EncoderSettings
 from embedsmith.evaluation._timed import TimedModel
 from embedsmith.evaluation._timing import Throughput
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from embedsmith._typing import F32Array, Json, Metric
-    from embedsmith.backends import BatchModel, Bm25, Embedded, Encoder, Fingerprint, Role
+    from embedsmith.backends import BatchModel, Bm25, Encoder, Fingerprint, Role
     from embedsmith.evaluation._progress import Progress
     from embedsmith.search import TopK
 
@@ -160,6 +162,7 @@ class DenseSystem:
         self._documents: F32Array | None = None
         self._queries: F32Array | None = None
         self.spec = encoder.spec
+        self._dim = encoder.dim
         self.dim: int | None = encoder.dim
         self.metric: Metric = encoder.metric
         self.fingerprint = encoder.fingerprint
@@ -179,14 +182,24 @@ class DenseSystem:
 
     def read(self, documents: Sequence[str], queries: Sequence[str], progress: Progress) -> Reading:
         """Embed all documents, then all queries."""
-        document_part = self._embed(documents, "document", progress)
-        query_part = self._embed(queries, "query", progress)
-        self._index = Index(document_part.vectors, metric=self.metric, threads=self._threads)
-        self._documents, self._queries = document_part.vectors, query_part.vectors
+        self._documents, self._queries, reading = self.embed(documents, queries, progress)
+        self._index = Index(self._documents, metric=self.metric, threads=self._threads)
+        return reading
+
+    def embed(
+        self, documents: Sequence[str], queries: Sequence[str], progress: Progress
+    ) -> tuple[F32Array, F32Array, Reading]:
+        """Return the vectors of all documents and all queries, and what they took.
+
+        Without documents the queries are texts of no special role.
+        """
+        document_part = self._embed(documents, "document", "embedding documents", progress)
+        stage = "embedding queries" if documents else "embedding texts"
+        query_part = self._embed(queries, "query", stage, progress)
         n_cached = document_part.n_cached + query_part.n_cached
         # Equal texts of one role are computed once, with and without a cache.
         n_computed = len(set(documents)) + len(set(queries))
-        return Reading(
+        reading = Reading(
             truncation=Truncation(
                 max_tokens=self.encoder_settings.max_tokens,
                 n_documents=len(documents),
@@ -202,13 +215,16 @@ class DenseSystem:
             n_cached=n_cached,
             throughput=None if n_cached else Throughput(n_computed, self._timed.seconds),
         )
+        return document_part.vectors, query_part.vectors, reading
 
     def _tokens_cut(self, part: Embedded) -> int:
         limit = self.encoder_settings.max_tokens
         return 0 if limit is None else int((part.n_tokens[part.truncated] - limit).sum())
 
-    def _embed(self, texts: Sequence[str], role: Role, progress: Progress) -> Embedded:
-        stage = "embedding documents" if role == "document" else "embedding queries"
+    def _embed(self, texts: Sequence[str], role: Role, stage: str, progress: Progress) -> Embedded:
+        if not texts:
+            none = np.empty(0, np.int64)
+            return Embedded(np.empty((0, self._dim), np.float32), none, none.astype(np.bool_), 0)
         progress.begin(self._label, stage, len(texts))
         try:
             return (self._cached or self._timed).encode(
@@ -216,6 +232,10 @@ class DenseSystem:
             )
         finally:
             progress.end()
+
+    def embed_alone(self, text: str) -> None:
+        """Embed one text, without any cache."""
+        self._timed.encode([text], role="query")
 
     def search(self, depth: int) -> TopK:
         """Compare every query with every document."""

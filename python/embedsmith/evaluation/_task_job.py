@@ -1,0 +1,326 @@
+"""Models measured on a task other than retrieval, and compared on its items."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from embedsmith import _core
+from embedsmith._phrases import counted
+from embedsmith.backends import Bm25
+from embedsmith.evaluation._model_result import ModelResult
+from embedsmith.evaluation._result import DataSummary
+from embedsmith.evaluation.tasks import family_of, paired
+from embedsmith.exceptions import MeasureError, ModelError
+from embedsmith.metrics import PairDifference, RunComparison, compare_tables
+from embedsmith.metrics._compare import N_PERMUTATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from embedsmith._typing import Task
+    from embedsmith.backends import Encoder
+    from embedsmith.datasets import Qrels, TaskData
+    from embedsmith.evaluation._models import OpenModel
+    from embedsmith.evaluation._runner import EmbeddedTask, Runner
+    from embedsmith.evaluation._statement import Judge
+    from embedsmith.evaluation.tasks import Experiments, Family, Measured
+    from embedsmith.metrics import MetricTable
+    from embedsmith.metrics._comparison import PairVerdict
+
+__all__ = ["TaskJob", "compare_measured", "refuse_axes"]
+
+
+class TaskJob:
+    """What a task other than retrieval asks of each model.
+
+    Parameters
+    ----------
+    data : TaskData
+        Decides the task.
+    measures : str, sequence of str or None
+        As ``Family.chosen`` takes them.
+    judge : Judge
+        Its level, seed and threads are those of all intervals; it judges nothing.
+    experiments : Experiments
+        The random part.
+
+    Raises
+    ------
+    MeasureError
+        If the task has no such measure.
+    """
+
+    qrels: Qrels | None = None
+    variation: None = None
+
+    def __init__(
+        self,
+        data: TaskData,
+        measures: str | Sequence[str] | None,
+        judge: Judge,
+        experiments: Experiments,
+    ) -> None:
+        self._family = family_of(data, experiments)
+        self._judge = judge
+        self.task: Task = data.task
+        self.depth = 0
+        self.measures = self._family.chosen(measures)
+        self.summary = _summary(data, self._family)
+        self.definitions = self._family.define(self.measures)
+        self.gold = self._family.gold
+        self.settings: dict[str, Any] = {"task": data.task, **self._family.options}
+
+    def run(
+        self, runner: Runner, opened: Sequence[OpenModel]
+    ) -> tuple[tuple[ModelResult, ...], RunComparison | None]:
+        """Return what each model is worth, and their paired differences.
+
+        Parameters
+        ----------
+        runner : Runner
+            Embeds.
+        opened : sequence of OpenModel
+            Released one after another.
+
+        Raises
+        ------
+        ModelError
+            If one is a model of words; said before any of them runs.
+        """
+        encoders = [_encoder_of(entry, self.task) for entry in opened]
+        models = []
+        measured: dict[str, Measured] = {}
+        for entry, encoder in zip(opened, encoders, strict=True):
+            embedded = runner.embed(entry.label, encoder, self._family.texts)
+            # Its memory is to be free before the next one loads.
+            entry.release()
+            found = self._family.measure(
+                embedded.vectors,
+                self.measures,
+                confidence=self._judge.confidence,
+                threads=self._judge.threads,
+            )
+            measured[entry.label] = found
+            models.append(_model_result(entry.label, embedded, found, self.summary))
+        if len(models) == 1:
+            return tuple(models), None
+        comparison = compare_measured(
+            measured,
+            confidence=self._judge.confidence,
+            seed=self._judge.seed,
+            threads=self._judge.threads,
+        )
+        return tuple(models), comparison
+
+
+def refuse_axes(task: Task, **asked: object) -> None:
+    """Refuse questions that only retrieval answers.
+
+    Parameters
+    ----------
+    task : str
+        The task that was asked.
+    **asked : object
+        Arguments by name; empty ones were not asked.
+
+    Raises
+    ------
+    MeasureError
+        With the first one that was.
+    """
+    for name, value in asked.items():
+        if value not in ((), "", None):
+            msg = f"{name} asks about retrieval, and the task is {task}. Leave it out."
+            raise MeasureError(msg)
+
+
+def _encoder_of(entry: OpenModel, task: Task) -> Encoder:
+    """Return the encoder of a model.
+
+    Raises
+    ------
+    ModelError
+        If it is a model of words.
+    """
+    model = entry.model
+    if isinstance(model, Bm25):
+        msg = (
+            f"{entry.label} is a model of words and makes no vectors, which the task "
+            f"{task} is about. Leave it out, or name an encoder: 'st:all-MiniLM-L6-v2'."
+        )
+        raise ModelError(msg)
+    return model
+
+
+def _summary(data: TaskData, family: Family) -> DataSummary:
+    """Return what recognises a data set of this task.
+
+    Parameters
+    ----------
+    data : TaskData
+        Named, and hashed.
+    family : Family
+        Counts its parts.
+    """
+    texts = (*family.texts.queries, *family.texts.documents)
+    counts = {
+        "n_documents": 0,
+        "n_judgements": 0,
+        "n_unjudged": 0,
+        "n_dropped": 0,
+        "n_blank_documents": sum(not text.strip() for text in family.texts.documents),
+        "n_blank_queries": sum(not text.strip() for text in family.texts.queries),
+        "n_repeated_documents": 0,
+        "n_texts": len(texts),
+        **family.counts,
+    }
+    return DataSummary(name=data.name, split=data.split, hash=data.hash, unit=data.unit, **counts)
+
+
+def _model_result(
+    label: str, embedded: EmbeddedTask, measured: Measured, data: DataSummary, *, depth: int = 0
+) -> ModelResult:
+    """Return one model's part of a result.
+
+    Parameters
+    ----------
+    label : str
+        Name of the model in the result.
+    embedded : EmbeddedTask
+        Who made the vectors, and how.
+    measured : Measured
+        What they are worth.
+    data : DataSummary
+        For the statement.
+    depth : int
+        Documents kept per query, if any are ranked.
+    """
+    return ModelResult(
+        name=label,
+        spec=embedded.spec,
+        fingerprint=embedded.fingerprint,
+        dim=embedded.dim,
+        encoder=embedded.encoder,
+        table=measured.table,
+        run=measured.run,
+        depth=depth,
+        truncation=embedded.truncation,
+        verdict=None,
+        statement=_statement(label, embedded, measured, data),
+        timing=embedded.timing,
+        details={**measured.details, "notes": list(measured.notes)},
+    )
+
+
+def _statement(label: str, embedded: EmbeddedTask, measured: Measured, data: DataSummary) -> str:
+    """Return the first measure as a sentence that can be quoted."""
+    table = measured.table
+    name = table.measures[0]
+    low, high = table.ci[name]
+    items = counted(data.n_queries, data.unit, "queries" if data.unit == "query" else None)
+    level = 100 * table.settings["confidence"]
+    return (
+        f"{label} (fingerprint {embedded.fingerprint.short}) on {data.name}, split {data.split}: "
+        f"{name} is {table.mean[name]:.3f} over {items} "
+        f"({level:g} % interval {low:.3f} to {high:.3f})."
+    )
+
+
+def compare_measured(
+    measured: Mapping[str, Measured], *, confidence: float, seed: int, threads: int | None
+) -> RunComparison:
+    """Return the paired differences of models that were measured on the same items.
+
+    Measures that are means over items are compared by ``compare_tables``. Those over the whole
+    set are compared resample by resample: the models were resampled alike.
+
+    Parameters
+    ----------
+    measured : mapping of str to Measured
+        Two or more, by name.
+    confidence : float
+        Level of intervals and tests.
+    seed : int
+        Of the randomisation tests.
+    threads : int or None
+        For them.
+    """
+    tables = {name: part.table for name, part in measured.items()}
+    first = next(iter(tables.values()))
+    by_items = tuple(name for name in first.measures if name not in first.whole_set)
+    found: dict[tuple[str, str, str], PairDifference] = {}
+    base: RunComparison | None = None
+    if by_items:
+        base = compare_tables(
+            {name: _only(table, by_items) for name, table in tables.items()},
+            confidence=confidence,
+            seed=seed,
+            threads=threads,
+        )
+        found = {(pair.measure, pair.a, pair.b): pair for pair in base.pairs}
+    for measure in first.whole_set:
+        for pair in _whole_set(measure, measured, confidence):
+            found[pair.measure, pair.a, pair.b] = pair
+    couples = list(combinations(tables, 2))
+    pairs = tuple(found[name, a, b] for name in first.measures for a, b in couples)
+    if base is not None:
+        return replace(base, measures=first.measures, pairs=pairs)
+    return RunComparison(
+        names=tuple(tables),
+        measures=first.measures,
+        pairs=pairs,
+        n_queries=first.n_queries,
+        confidence=confidence,
+        correction="holm",
+        n_permutations=N_PERMUTATIONS,
+        n_resamples=first.settings["n_resamples_whole_set"],
+        seed=seed,
+    )
+
+
+def _only(table: MetricTable, measures: tuple[str, ...]) -> MetricTable:
+    return replace(table, measures=measures, whole_set=())
+
+
+def _whole_set(
+    measure: str, measured: Mapping[str, Measured], confidence: float
+) -> Sequence[PairDifference]:
+    couples = list(combinations(measured, 2))
+    means = {name: part.table.mean[measure] for name, part in measured.items()}
+    draws = {name: part.draws[measure] for name, part in measured.items()}
+    # A model whose measure is undefined has one draw: it stands for all of them.
+    tests = []
+    for a, b in couples:
+        of_a, of_b = np.broadcast_arrays(draws[a], draws[b])
+        tests.append(paired(means[b] - means[a], of_a, of_b, confidence))
+    corrected = _core.holm([test.p for test in tests])
+    return [
+        PairDifference(
+            measure=measure,
+            a=a,
+            b=b,
+            mean_a=means[a],
+            mean_b=means[b],
+            difference=means[b] - means[a],
+            ci=test.ci,
+            p=test.p,
+            p_exact=False,
+            p_corrected=p,
+            # Nothing is won item by item: the measure has no values for single items.
+            wins=0,
+            ties=0,
+            losses=0,
+            verdict=_verdict(means[b] - means[a], p, confidence),
+        )
+        for (a, b), test, p in zip(couples, tests, corrected, strict=True)
+    ]
+
+
+def _verdict(difference: float, p: float, confidence: float) -> PairVerdict:
+    if p > 1.0 - confidence or difference == 0.0:
+        return "not enough evidence"
+    return "better" if difference > 0.0 else "worse"
