@@ -12,21 +12,32 @@ from __future__ import annotations
 
 from embedsmith.metrics._compare import compare_runs, compare_tables
 from embedsmith.metrics._comparison import PairDifference, RunComparison
+from embedsmith.metrics._corrections import corrected_p
+from embedsmith.metrics._effects import EffectSize, Equivalence, effect_size, equivalence
 from embedsmith.metrics._evaluate import evaluate_run
 from embedsmith.metrics._measures import Measure, parse_measure, parse_measures
+from embedsmith.metrics._paired import PairedTest, paired_test, smallest_p
 from embedsmith.metrics._table import MetricTable
 from embedsmith.metrics._verdict import Verdict, decide
 
 __all__ = [
+    "EffectSize",
+    "Equivalence",
     "Measure",
     "MetricTable",
     "PairDifference",
+    "PairedTest",
     "RunComparison",
     "Verdict",
     "compare_runs",
     "compare_tables",
+    "corrected_p",
     "decide",
+    "effect_size",
+    "equivalence",
     "evaluate_run",
+    "paired_test",
     "parse_measure",
     "parse_measures",
+    "smallest_p",
 ]

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from embedsmith import _core
 from embedsmith._validate import as_count
 from embedsmith.exceptions import DataError, MeasureError
-from embedsmith.metrics._comparison import (
-    Correction,
-    PairDifference,
-    PairVerdict,
-    RunComparison,
-)
+from embedsmith.metrics._comparison import PairDifference, PairVerdict, RunComparison, RunTest
+from embedsmith.metrics._corrections import Correction, corrected
+from embedsmith.metrics._effects import check_margin, effect_of
 from embedsmith.metrics._evaluate import (
     N_RESAMPLES,
     Missing,
@@ -25,8 +22,10 @@ from embedsmith.metrics._evaluate import (
     check_confidence,
     evaluate_run,
 )
-from embedsmith.metrics._inputs import Run, check_choice, first_ids
+from embedsmith.metrics._inputs import Run, check_choice
 from embedsmith.metrics._measures import Measure, parse_measures
+from embedsmith.metrics._paired import N_PERMUTATIONS, one_test
+from embedsmith.metrics._samples import difference_of, in_order_of, refuse_non_finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
     from embedsmith.metrics._table import MetricTable
 
 __all__ = ["compare_runs", "compare_tables"]
-
-N_PERMUTATIONS = 10_000
 
 _PAIR = 2
 
@@ -53,8 +50,10 @@ def compare_runs(
     ties: Ties = "docid_desc",
     missing: Missing = "zero",
     score_dtype: ScoreDtype = "f64",
+    test: RunTest = "randomisation",
     confidence: float = 0.95,
-    correction: Correction = "holm",
+    correction: Correction | None = None,
+    equivalence_margin: float | None = None,
     n_permutations: int = N_PERMUTATIONS,
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
@@ -76,18 +75,20 @@ def compare_runs(
         See :func:`parse_measure`.
     query_ids, doc_ids, ties, missing, score_dtype
         As for :func:`evaluate_run`.
-    confidence, correction, n_permutations, n_resamples, seed, threads
+    test, confidence, correction, equivalence_margin, n_permutations, n_resamples, seed, threads
         As for :func:`compare_tables`.
 
     Returns
     -------
     RunComparison
-        One :class:`PairDifference` per measure and pair.
+        One :class:`PairDifference` per measure and pair; written by its ``to_markdown``,
+        ``to_latex``, ``to_html``, ``to_dict`` and ``to_pandas``.
 
     Raises
     ------
     DataError
-        If there are fewer than two runs, or ``missing="skip"`` left different queries.
+        If there are fewer than two runs, a name is no text, or ``missing="skip"`` left different
+        queries.
     MeasureError, NonFiniteError, ShapeError
         As for :func:`evaluate_run`.
 
@@ -119,8 +120,10 @@ def compare_runs(
     }
     return compare_tables(
         tables,
+        test=test,
         confidence=confidence,
         correction=correction,
+        equivalence_margin=equivalence_margin,
         n_permutations=n_permutations,
         n_resamples=n_resamples,
         seed=seed,
@@ -132,8 +135,10 @@ def compare_tables(
     tables: Mapping[str, MetricTable],
     measures: str | Measure | Iterable[str | Measure] | None = None,
     *,
+    test: RunTest = "randomisation",
     confidence: float = 0.95,
-    correction: Correction = "holm",
+    correction: Correction | None = None,
+    equivalence_margin: float | None = None,
     n_permutations: int = N_PERMUTATIONS,
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
@@ -148,13 +153,20 @@ def compare_tables(
     tables : mapping of str to MetricTable
         Two or more tables by name, over the same queries; their order may differ.
     measures : str, Measure or iterable of them, optional
-        Those to compare; all of the first table by default.
+        Those to compare; by default all of the first table that have values per query.
+    test : {"randomisation", "t", "wilcoxon", "sign", "tukey"}, default "randomisation"
+        The first four test each pair by itself, see :func:`paired_test`. ``"tukey"`` tests all
+        pairs at once by exchanging values within each query, see :func:`tukey_hsd`.
     confidence : float, default 0.95
         Coverage of the intervals; ``1 - confidence`` is the level of the tests.
-    correction : {"holm", "none"}, default "holm"
-        Correction of the p-values. The family is all pairs of runs compared by one measure:
-        with three runs each p-value answers for three. Measures are not a family, for each
-        answers a question of its own; name the one that decides before you look.
+    correction : {"holm", "bonferroni", "bh", "none"}, optional
+        Correction of the p-values, see :func:`corrected_p`; Holm's by default. Tukey's test
+        needs none and takes none. The family is all pairs of runs compared by one measure: with
+        three runs each p-value answers for three. Measures are not a family, for each answers a
+        question of its own; name the one that decides before you look.
+    equivalence_margin : float, optional
+        Difference of means that does not matter: each pair is then tested for equivalence too,
+        see :func:`equivalence`.
     n_permutations : int, default 10_000
         Arrangements of signs that the test draws where counting all of them would take long.
     n_resamples : int, default 10_000
@@ -180,11 +192,11 @@ def compare_tables(
 
     Notes
     -----
-    The test is the paired randomisation test on the mean difference, two-sided [1]_; sampled
-    p-values count the observed arrangement, so they are never 0. Identical runs have p = 1. A
-    constant difference on n queries has p = 2 / 2**n: five queries are never enough evidence at
+    By default the test is the paired randomisation test on the mean difference, two-sided [1]_;
+    sampled p-values count the observed arrangement, so they are never 0. Identical runs have p = 1.
+    A constant difference on n queries has p = 2 / 2**n: five queries are never enough evidence at
     95 %. The verdict follows the corrected p-value alone; the interval may disagree near the
-    level, since it is not corrected.
+    level, since it is not corrected and says nothing of ranks.
 
     References
     ----------
@@ -204,40 +216,48 @@ def compare_tables(
     """
     _two_or_more(tables)
     check_confidence(confidence)
-    check_choice("correction", correction, get_args(Correction))
+    check_choice("test", test, get_args(RunTest))
+    family = _family(test, correction)
+    margin = None if equivalence_margin is None else check_margin("margin", equivalence_margin)
     n_permutations = as_count("n_permutations", n_permutations)
     n_resamples = as_count("n_resamples", n_resamples)
     seed = as_count("seed", seed, least=0)
     threads = None if threads is None else as_count("threads", threads)
     names = tuple(tables)
     first = tables[names[0]]
-    wanted = first.measures if measures is None else tuple(map(str, parse_measures(measures)))
+    wanted = _wanted(first, measures)
     columns = {name: _columns(name, tables[name], names[0], first, wanted) for name in names}
+    sampling: dict[str, Any] = {"n_permutations": n_permutations, "seed": seed, "threads": threads}
+    couples = list(combinations(names, _PAIR))
     pairs: list[PairDifference] = []
     for measure in wanted:
-        couples = list(combinations(names, _PAIR))
-        differences = {
-            f"{i}": columns[b][measure] - columns[a][measure] for i, (a, b) in enumerate(couples)
-        }
+        by_name = {name: columns[name][measure] for name in names}
+        differences = [difference_of(by_name[a], by_name[b]) for a, b in couples]
         ci, _ = bootstrap(
-            differences,
+            {str(i): column for i, column in enumerate(differences)},
             confidence=confidence,
             n_resamples=n_resamples,
             seed=seed,
             threads=threads,
         )
-        tests = [
-            _core.randomisation_test(
-                column, n_permutations=n_permutations, seed=seed, threads=threads
-            )
-            for column in differences.values()
+        outcomes = [
+            one_test(column, "randomisation" if test == "tukey" else test, **sampling)
+            for column in (differences if test != "tukey" else ())
         ]
-        p = [found for found, _ in tests]
-        corrected = _core.holm(p) if correction == "holm" else p
-        for (a, b), (key, column), (raw, exact), p_corrected in zip(
-            couples, differences.items(), tests, corrected, strict=True
-        ):
-            difference = _core.mean(column)
+        if test == "tukey":
+            raw = _core.tukey_randomised(np.array(list(by_name.values())), blocked=True, **sampling)
+        else:
+            raw = [outcome.p for outcome in outcomes]
+        corrected_raw = corrected(raw, family)
+        equivalence: list[float] | list[None] = [None] * len(couples)
+        if margin is not None:
+            equivalence = corrected(
+                [_core.equivalence_p(column, margin=margin) for column in differences],
+                "holm" if test == "tukey" else family,
+            )
+        for i, (a, b) in enumerate(couples):
+            effect = effect_of(differences[i], confidence)
+            difference, p_equivalence = _core.mean(differences[i]), equivalence[i]
             pairs.append(
                 PairDifference(
                     measure=measure,
@@ -246,14 +266,22 @@ def compare_tables(
                     mean_a=tables[a].mean[measure],
                     mean_b=tables[b].mean[measure],
                     difference=difference,
-                    ci=ci[key],
-                    p=raw,
-                    p_exact=exact,
-                    p_corrected=p_corrected,
-                    wins=int(np.count_nonzero(column > 0)),
-                    ties=int(np.count_nonzero(column == 0)),
-                    losses=int(np.count_nonzero(column < 0)),
-                    verdict=_verdict(difference, p_corrected, confidence),
+                    ci=ci[str(i)],
+                    p=raw[i],
+                    p_exact=bool(outcomes) and outcomes[i].exact,
+                    p_corrected=corrected_raw[i],
+                    wins=effect.wins,
+                    ties=effect.ties,
+                    losses=effect.losses,
+                    verdict=_verdict(difference, corrected_raw[i], confidence),
+                    effect_size=effect.d,
+                    effect_ci=effect.ci,
+                    rank_biserial=effect.rank_biserial,
+                    smallest_p=(outcomes[i].smallest_p if outcomes else 1.0 / (1 + n_permutations)),
+                    p_equivalence=p_equivalence,
+                    equivalent=(
+                        None if p_equivalence is None else p_equivalence <= 1.0 - confidence
+                    ),
                 )
             )
     return RunComparison(
@@ -262,11 +290,44 @@ def compare_tables(
         pairs=tuple(pairs),
         n_queries=first.n_queries,
         confidence=confidence,
-        correction=correction,
+        correction=family,
         n_permutations=n_permutations,
         n_resamples=n_resamples,
         seed=seed,
+        test=test,
+        equivalence_margin=margin,
     )
+
+
+def _family(test: RunTest, correction: Correction | None) -> Correction:
+    """Return the correction that a test needs."""
+    if correction is not None:
+        check_choice("correction", correction, get_args(Correction))
+    if test != "tukey":
+        return correction or "holm"
+    if correction not in (None, "none"):
+        msg = (
+            f"correction={correction!r} would correct twice: Tukey's test answers for all pairs "
+            "at once. Leave correction out, or pass another test."
+        )
+        raise MeasureError(msg)
+    return "none"
+
+
+def _wanted(
+    first: MetricTable, measures: str | Measure | Iterable[str | Measure] | None
+) -> tuple[str, ...]:
+    """Return the measures to compare: those of the first table that have values per query."""
+    if measures is not None:
+        return tuple(map(str, parse_measures(measures)))
+    found = tuple(measure for measure in first.measures if measure in first.per_query)
+    if not found:
+        msg = (
+            f"{', '.join(first.measures)}: none has values per query, so that nothing can be "
+            "paired; evaluate with a measure of single queries too."
+        )
+        raise MeasureError(msg)
+    return found
 
 
 def _verdict(difference: float, p: float, confidence: float) -> PairVerdict:
@@ -279,28 +340,26 @@ def _two_or_more(runs: Mapping[str, object]) -> None:
     if len(runs) < _PAIR:
         msg = f"{len(runs)} run(s) to compare; pass two or more by name: {{'a': ..., 'b': ...}}."
         raise DataError(msg)
+    # The annotation promises text; callers without a type checker do not.
+    names: list[Any] = list(runs)
+    for name in names:
+        if not (isinstance(name, str) and name.strip()):
+            msg = f"a run is named {name!r}; name each by a text of its own."
+            raise DataError(msg)
 
 
 def _columns(
     name: str, table: MetricTable, first_name: str, first: MetricTable, wanted: tuple[str, ...]
 ) -> dict[str, F64Array]:
+    found = {}
     for measure in wanted:
         if measure not in table.per_query:
             msg = (
-                f"the table of {name!r} lacks {measure}; it has {', '.join(table.measures)}. "
-                "Evaluate every run with the same measures."
+                f"the table of {name!r} lacks {measure}; it has {', '.join(table.per_query)}. "
+                "Evaluate every run with the same measures of single queries."
             )
             raise MeasureError(msg)
-    if table.query_ids == first.query_ids:
-        return {measure: table.per_query[measure] for measure in wanted}
-    apart = set(table.query_ids) ^ set(first.query_ids)
-    if apart:
-        msg = (
-            f"{name!r} and {first_name!r} were measured on different queries: {len(apart)} are in "
-            f"one only, such as {first_ids(sorted(apart))}. "
-            'Evaluate both on the same judgements, with missing="zero".'
-        )
-        raise DataError(msg)
-    place = {query: i for i, query in enumerate(table.query_ids)}
-    order = np.array([place[query] for query in first.query_ids])
-    return {measure: table.per_query[measure][order] for measure in wanted}
+        values = in_order_of(name, table, first_name, first, table.per_query[measure])
+        refuse_non_finite(f"{measure} of {name!r}", values)
+        found[measure] = values
+    return found

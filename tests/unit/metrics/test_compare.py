@@ -109,7 +109,7 @@ def test_json_and_frames_keep_the_comparison():
     comparison = compare_runs(QRELS, {"a": FAIR, "b": GOOD}, "rr,r@1", n_resamples=100)
     written = json.loads(json.dumps(comparison.to_dict()))
     assert RunComparison.from_dict(written) == comparison
-    with pytest.raises(DataError, match=r"not 'embedsmith\.comparison/1'"):
+    with pytest.raises(DataError, match=r"not 'embedsmith\.comparison/2'"):
         RunComparison.from_dict({**written, "schema": None})
     with pytest.raises(DataError, match="compare again"):
         RunComparison.from_dict({k: v for k, v in written.items() if k != "pairs"})
