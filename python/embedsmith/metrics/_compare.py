@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from embedsmith._typing import F64Array, QrelsLike
     from embedsmith.metrics._table import MetricTable
 
-__all__ = ["compare_runs", "compare_tables"]
+__all__ = ["N_PERMUTATIONS", "compare_runs", "compare_tables"]
 
 _PAIR = 2
 
