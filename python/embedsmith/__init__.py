@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from embedsmith.evaluation import EvaluationResult, evaluate
     from embedsmith.metrics import (
+        Evaluator,
         MetricTable,
         RunComparison,
         Verdict,
@@ -64,6 +65,7 @@ _HOMES: dict[str, str] = {
     "Corpus": "embedsmith.datasets",
     "Dataset": "embedsmith.datasets",
     "EvaluationResult": "embedsmith.evaluation",
+    "Evaluator": "embedsmith.metrics",
     "Index": "embedsmith.search",
     "IndexRecall": "embedsmith.search",
     "LabelledPairs": "embedsmith.datasets",
@@ -106,6 +108,7 @@ __all__ = [
     "Corpus",
     "Dataset",
     "EvaluationResult",
+    "Evaluator",
     "Index",
     "IndexRecall",
     "LabelledPairs",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -166,32 +166,58 @@ def write_qrels_table(
     grades: NDArray[np.int64],
 ) -> None: ...
 
-# Metrics and stats: the last three numbers are queries without relevant documents, hits, and
-# hits that tie
+# Metrics and stats: a measure is (kind, cutoff, lowest relevant grade, whether only judged
+# documents count, gain, custom gains, the kind's number); measured are (values, whether each query
+# is without relevant documents, relevant documents retrieved, those of them that tie)
 
+_Spec: TypeAlias = tuple[str, int | None, float, bool, str, list[tuple[float, float]], float | None]
+
+@final
+class JudgedArrays:
+    def __new__(
+        cls,
+        query_ids: list[Any],
+        qrels: dict[Any, Any],
+        list_of: dict[Any, int],
+        row_of: dict[Any, int] | None,
+        *,
+        irrelevant_too: bool,
+    ) -> JudgedArrays: ...
+    @classmethod
+    def from_arrays(
+        cls,
+        offsets: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        grades: NDArray[np.float64],
+        *,
+        irrelevant_too: bool,
+    ) -> JudgedArrays: ...
+
+def needs_irrelevant(measure_specs: Sequence[_Spec]) -> bool: ...
 def measure_dicts(
-    query_ids: list[str],
-    qrels: dict[str, Any],
-    run: dict[str, Any],
-    measure_specs: Sequence[tuple[str, int | None, int]],
+    query_ids: list[Any],
+    qrels: dict[Any, Any],
+    run: dict[Any, Any],
+    measure_specs: Sequence[_Spec],
     *,
     ties_rule: str,
     f32_scores: bool,
+    ignore_self: bool,
     threads: int | None,
-) -> tuple[NDArray[np.float64], int, int, int]: ...
+) -> tuple[NDArray[np.float64], list[bool], int, int]: ...
 def measure_arrays(
-    query_ids: list[str],
-    qrels: dict[str, Any],
+    judged: JudgedArrays,
+    query_ids: list[Any],
     scores: NDArray[np.float32] | NDArray[np.float64],
     rows: NDArray[np.int64],
-    list_of: dict[str, int],
-    row_of: dict[str, int],
-    doc_ids: list[str],
-    measure_specs: Sequence[tuple[str, int | None, int]],
+    doc_ids: list[Any] | None,
+    n_docs: int,
+    measure_specs: Sequence[_Spec],
     *,
+    own_rows: NDArray[np.int64] | None,
     ties_rule: str,
     threads: int | None,
-) -> tuple[NDArray[np.float64], int, int, int]: ...
+) -> tuple[NDArray[np.float64], list[bool], int, int]: ...
 def mean(values: NDArray[np.float64]) -> float: ...
 def bootstrap_intervals(
     values: NDArray[np.float64],

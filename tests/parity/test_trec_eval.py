@@ -31,8 +31,25 @@ NAMES = {
     "P@30": "P_30",
     "Success@1": "success_1",
     "Success@10": "success_10",
+    "Rprec": "Rprec",
+    "Bpref": "bpref",
+    "infAP": "infAP",
+    "IPrec@0": "iprec_at_recall_0.00",
+    "IPrec@0.1": "iprec_at_recall_0.10",
+    "IPrec@0.35": "iprec_at_recall_0.35",
+    "IPrec@1": "iprec_at_recall_1.00",
+    "11pt": "11pt_avg",
+    "SetP": "set_P",
+    "SetR": "set_recall",
+    "SetAP": "set_map",
+    "SetF": "set_F",
+    "NumRet": "num_ret",
+    "NumRel": "num_rel",
+    "NumRelRet": "num_rel_ret",
+    "NumQ": "num_q",
 }
-FAMILIES = {"ndcg", "ndcg_cut", "map", "map_cut", "recip_rank", "recall", "P", "success"}
+# Measures that take no threshold.
+WITHOUT_LEVEL = ("nDCG", "NumRet", "NumQ")
 TREC_EVAL = {
     "ndcg",
     "map",
@@ -42,6 +59,19 @@ TREC_EVAL = {
     "recall.5,100",
     "P.5,30",
     "success.1,10",
+    "Rprec",
+    "bpref",
+    "infAP",
+    "iprec_at_recall.0,0.1,0.35,1",
+    "11pt_avg",
+    "set_P",
+    "set_recall",
+    "set_map",
+    "set_F",
+    "num_ret",
+    "num_rel",
+    "num_rel_ret",
+    "num_q",
 }
 
 
@@ -73,7 +103,7 @@ def _assert_equal(qrels, run, level: int = 1, **options: Any) -> None:
         if "@" in ours
         else f"{ours}(rel={level})": theirs
         for ours, theirs in NAMES.items()
-        if level == 1 or not ours.startswith("nDCG")
+        if level == 1 or not ours.startswith(WITHOUT_LEVEL)
     }
     table = evaluate_run(qrels, run, list(names), confidence=None, **options)
     for ours, theirs in names.items():
@@ -147,3 +177,38 @@ def test_arrays_equal_trec_eval_on_heavy_ties():
         np.testing.assert_allclose(
             table.per_query[ours], [expected[q][theirs] for q in query_ids], rtol=0, atol=1e-9
         )
+
+
+@pytest.mark.parametrize("beta", [0.5, 2.0])
+def test_the_weight_of_set_f_is_the_square_of_beta(beta):
+    qrels, run = _case(7, lambda rng: float(rng.randint(0, 4)))
+    found = pytrec_eval.RelevanceEvaluator(qrels, {f"set_F.{beta * beta}"}).evaluate(run)
+    table = evaluate_run(qrels, run, [f"SetF(beta={beta})"], confidence=None)
+    name = next(iter(next(iter(found.values()))))
+    expected = [found[query][name] for query in table.query_ids]
+    np.testing.assert_allclose(table.per_query[table.measures[0]], expected, rtol=0, atol=1e-9)
+
+
+def test_geometric_means_equal_trec_eval():
+    qrels, run = _case(8, lambda rng: float(rng.randint(0, 4)))
+    # A query that finds nothing: its AP of 0 counts as 0.00001.
+    qrels["none"], run["none"] = {"d1": 1}, {"d2": 1.0}
+    found = pytrec_eval.RelevanceEvaluator(qrels, {"gm_map"}).evaluate(run)
+    logs = [values["gm_map"] for values in found.values()]
+    expected = pytrec_eval.compute_aggregated_measure("gm_map", logs)
+    table = evaluate_run(qrels, run, ["gMAP"])
+    assert table.mean["gMAP"] == pytest.approx(expected, abs=1e-9)
+    low, high = table.ci["gMAP"]
+    assert low < table.mean["gMAP"] < high
+
+
+def test_sums_equal_trec_eval():
+    qrels, run = _case(9, lambda rng: float(rng.randint(0, 4)))
+    names = {"NumRet": "num_ret", "NumRel": "num_rel", "NumRelRet": "num_rel_ret", "NumQ": "num_q"}
+    found = pytrec_eval.RelevanceEvaluator(qrels, set(names.values())).evaluate(run)
+    table = evaluate_run(qrels, run, list(names))
+    for ours, theirs in names.items():
+        values = [by_query[theirs] for by_query in found.values()]
+        assert table.mean[ours] == pytrec_eval.compute_aggregated_measure(theirs, values)
+    # The sum of other queries would be another: there is no interval to give.
+    assert table.ci == {}

@@ -29,22 +29,4 @@ def define(measure: Measure) -> str:
     >>> define(parse_measure("recall@10"))
     'Relevant documents (grade >= 1) among the first 10, divided by all relevant ones.'
     """
-    first = "retrieved" if measure.cutoff is None else f"among the first {measure.cutoff}"
-    relevant = f"grade >= {measure.rel}"
-    if measure.kind == "nDCG":
-        return (
-            f"Sum over the documents {first} of grade / log2(rank + 1), negative grades as 0, "
-            "divided by that sum for the best possible order of all judged documents."
-        )
-    if measure.kind == "AP":
-        return (
-            f"Sum of the precision at the rank of each relevant document ({relevant}) {first}, "
-            "divided by the number of all relevant ones."
-        )
-    if measure.kind == "RR":
-        return f"1 / rank of the first relevant document ({relevant}) {first}; 0 without one."
-    if measure.kind == "R":
-        return f"Relevant documents ({relevant}) {first}, divided by all relevant ones."
-    if measure.kind == "P":
-        return f"Relevant documents ({relevant}) {first}, divided by {measure.cutoff}."
-    return f"1 if a relevant document ({relevant}) is {first}, else 0."
+    return measure.definition

@@ -15,7 +15,9 @@ from embedsmith.metrics._comparison import PairDifference, RunComparison
 from embedsmith.metrics._corrections import corrected_p
 from embedsmith.metrics._effects import EffectSize, Equivalence, effect_size, equivalence
 from embedsmith.metrics._evaluate import evaluate_run
-from embedsmith.metrics._measures import Measure, parse_measure, parse_measures
+from embedsmith.metrics._evaluator import Evaluator
+from embedsmith.metrics._measures import Measure
+from embedsmith.metrics._names import parse_measure, parse_measures
 from embedsmith.metrics._paired import PairedTest, paired_test, smallest_p
 from embedsmith.metrics._table import MetricTable
 from embedsmith.metrics._verdict import Verdict, decide
@@ -23,6 +25,7 @@ from embedsmith.metrics._verdict import Verdict, decide
 __all__ = [
     "EffectSize",
     "Equivalence",
+    "Evaluator",
     "Measure",
     "MetricTable",
     "PairDifference",

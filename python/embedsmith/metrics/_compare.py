@@ -23,7 +23,7 @@ from embedsmith.metrics._evaluate import (
     evaluate_run,
 )
 from embedsmith.metrics._inputs import Run, check_choice
-from embedsmith.metrics._measures import Measure, parse_measures
+from embedsmith.metrics._names import parse_measures
 from embedsmith.metrics._paired import N_PERMUTATIONS, one_test
 from embedsmith.metrics._samples import difference_of, in_order_of, refuse_non_finite
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from embedsmith._typing import F64Array, QrelsLike
+    from embedsmith.metrics._measures import Measure
     from embedsmith.metrics._table import MetricTable
 
 __all__ = ["N_PERMUTATIONS", "compare_runs", "compare_tables"]

@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-import numpy as np
+from embedsmith._typing import RunLike
+from embedsmith.exceptions import DataError, MeasureError
 
-from embedsmith._typing import F32Array, F64Array, I64Array, RunLike
-from embedsmith.exceptions import DataError, MeasureError, ShapeError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-__all__ = ["ArrayRun", "Run", "array_run", "check_choice", "first_ids", "plain_dict"]
+__all__ = ["QrelsInput", "Run", "RunInput", "check_choice", "first_ids", "plain_dict"]
 
 # Scores and rows, such as TopK; a structural type, for search is beside this layer.
 Run: TypeAlias = RunLike | tuple[Any, Any]
 
-_TWO_DIMENSIONS = 2
-
-
-@dataclass(frozen=True)
-class ArrayRun:
-    """A run as arrays, with what its ids stand for."""
-
-    scores: F32Array | F64Array
-    rows: I64Array
-    list_of: dict[str, int]
-    row_of: dict[str, int]
-    doc_ids: list[str]
+# A mapping (of mappings, ranked lists or pairs), arrays, or a frame of some library's own type.
+RunInput: TypeAlias = Any
+QrelsInput: TypeAlias = Any
 
 
 def plain_dict(argument: str, value: object) -> dict[str, Any]:
@@ -68,66 +53,3 @@ def check_choice(argument: str, value: str, choices: Collection[str]) -> None:
     hint = f"did you mean {near[0]!r}?" if near else f"choose one of {sorted(choices)}."
     msg = f"{argument}={value!r} is not known; {hint}"
     raise MeasureError(msg)
-
-
-def _positions(
-    argument: str, ids: Sequence[str] | NDArray[np.str_] | None
-) -> tuple[list[str], dict[str, int]]:
-    if ids is None:
-        msg = (
-            f"a run of arrays needs {argument}: rows are numbers, judgements name ids. "
-            f"Pass {argument}=, in the order in which they were searched."
-        )
-        raise DataError(msg)
-    listed: list[str] = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
-    # One look suffices: ids of another type would match none of the judged ones.
-    first: object = listed[0] if listed else ""
-    if not isinstance(first, str):
-        msg = f"{argument} holds the id {first!r}; ids are strings: convert them with str()."
-        raise DataError(msg)
-    place = dict(zip(listed, range(len(listed)), strict=True))
-    if len(place) != len(listed):
-        again = next(i for position, i in enumerate(listed) if place[i] != position)
-        msg = f"{argument} names {again!r} more than once; keep one entry per id."
-        raise DataError(msg)
-    return listed, place
-
-
-def array_run(
-    run: tuple[Any, Any],
-    query_ids: Sequence[str] | NDArray[np.str_] | None,
-    doc_ids: Sequence[str] | NDArray[np.str_] | None,
-    *,
-    f32_scores: bool,
-) -> ArrayRun:
-    """Return the checked arrays of a run; copies only what is not float and int64 in C order."""
-    scores, rows = (np.asarray(part) for part in run)
-    if scores.ndim != _TWO_DIMENSIONS or scores.shape != rows.shape:
-        msg = (
-            f"the run has scores of shape {scores.shape} and rows of shape {rows.shape}; "
-            "pass two arrays of shape (n_queries, k), as topk returns them."
-        )
-        raise ShapeError(msg)
-    if rows.dtype.kind not in "iu":
-        msg = f"rows have dtype {rows.dtype}; pass positions in doc_ids, as int64."
-        raise ShapeError(msg)
-    if scores.dtype.kind != "f":
-        msg = f"scores have dtype {scores.dtype}; pass floats, as topk returns them."
-        raise ShapeError(msg)
-    # f64 keeps apart what f32 would tie.
-    dtype = np.float32 if f32_scores or scores.dtype == np.float32 else np.float64
-    _, list_of = _positions("query_ids", query_ids)
-    documents, row_of = _positions("doc_ids", doc_ids)
-    if len(list_of) != len(scores):
-        msg = (
-            f"the run has {len(scores)} lists but query_ids names {len(list_of)} queries; "
-            "pass the ids of the queries that were searched, in their order."
-        )
-        raise ShapeError(msg)
-    return ArrayRun(
-        scores=np.ascontiguousarray(scores, dtype=dtype),
-        rows=np.ascontiguousarray(rows, dtype=np.int64),
-        list_of=list_of,
-        row_of=row_of,
-        doc_ids=documents,
-    )

@@ -11,7 +11,7 @@ from embedsmith import _core
 from embedsmith._validate import as_count
 from embedsmith.exceptions import MeasureError, NonFiniteError, ShapeError
 from embedsmith.metrics._evaluate import N_RESAMPLES, check_confidence, measure_intervals
-from embedsmith.metrics._measures import parse_measure
+from embedsmith.metrics._names import parse_measure
 from embedsmith.metrics._table import MetricTable
 
 if TYPE_CHECKING:

@@ -234,10 +234,10 @@ pub enum Error {
         /// What was found.
         found: String,
     },
-    /// A grade of the judgements that is no whole number.
+    /// A grade of the judgements that is no number.
     #[error(
         "the judgements give document {doc} the grade {found} for query {query:?}; \
-         grades are whole numbers: round them, or scale them first."
+         grades are finite numbers up to 2^53: convert or scale them first."
     )]
     GradeType {
         /// The query's id.
@@ -246,6 +246,44 @@ pub enum Error {
         doc: String,
         /// What was found.
         found: String,
+    },
+    /// Judgements in compressed rows that do not fit together.
+    #[error(
+        "the judgements hold {found}. Pass (offsets, rows, grades): the documents of query i are \
+         rows[offsets[i]:offsets[i + 1]], each once, with finite grades up to 2^53."
+    )]
+    JudgedArrays {
+        /// What was found.
+        found: String,
+    },
+    /// A grade without a gain.
+    #[error(
+        "the judgements hold the grade {grade}, which has no gain. \
+         Add it to gain={{...}}, or use gain=\"linear\"."
+    )]
+    GainMissing {
+        /// The grade.
+        grade: f64,
+    },
+    /// A grade whose gain is no number.
+    #[error(
+        "the judgements hold the grade {grade}, and 2^{grade} is more than a float can hold. \
+         Use gain=\"linear\" or gain={{grade: gain, ...}}."
+    )]
+    GainTooLarge {
+        /// The grade.
+        grade: f64,
+    },
+    /// A grade above the one said to be the largest.
+    #[error(
+        "the judgements hold the grade {grade}, but the measure says max_rel={largest}. \
+         Pass the largest grade of the scale, or leave max_rel out."
+    )]
+    GradeAboveLargest {
+        /// The grade.
+        grade: f64,
+        /// The one said to be the largest.
+        largest: f64,
     },
     /// A container of the judgements or of a run that is no mapping.
     #[error(
@@ -260,13 +298,27 @@ pub enum Error {
         /// What was found.
         found: String,
     },
-    /// An id that is no string.
-    #[error("{argument} holds the id {found}; ids are strings: convert them with str().")]
+    /// An id that is neither a string nor an integer.
+    #[error(
+        "{argument} holds the id {found}; ids are strings, or integers of 64 bits: \
+         convert them with str()."
+    )]
     IdType {
         /// Name of the argument.
         argument: &'static str,
         /// What was found.
         found: String,
+    },
+    /// Ids of one type in the run, of another in the judgements.
+    #[error(
+        "the run has document ids such as {run}, the judgements such as {qrels}; strings and \
+         integers never match. Convert one side."
+    )]
+    IdsDiffer {
+        /// An id of the run.
+        run: String,
+        /// One of the judgements.
+        qrels: String,
     },
     /// A tie, where ties are refused.
     #[error(

@@ -6,6 +6,7 @@ use pyo3::exceptions::PyKeyboardInterrupt;
 
 pyo3::import_exception!(embedsmith.exceptions, DataError);
 pyo3::import_exception!(embedsmith.exceptions, DeviceError);
+pyo3::import_exception!(embedsmith.exceptions, MeasureError);
 pyo3::import_exception!(embedsmith.exceptions, NonFiniteError);
 pyo3::import_exception!(embedsmith.exceptions, OutOfMemoryError);
 pyo3::import_exception!(embedsmith.exceptions, OutputError);
@@ -20,12 +21,17 @@ pub(crate) fn to_py(error: &Error) -> PyErr {
         Error::Isa { .. } | Error::Pool { .. } => DeviceError::new_err(message),
         Error::Parse { .. } => ParseError::new_err(message),
         Error::Unwritable { .. } => OutputError::new_err(message),
+        Error::GainMissing { .. }
+        | Error::GainTooLarge { .. }
+        | Error::GradeAboveLargest { .. } => MeasureError::new_err(message),
         Error::Content { .. }
         | Error::Unreadable { .. }
         | Error::ScoreType { .. }
         | Error::GradeType { .. }
+        | Error::JudgedArrays { .. }
         | Error::NotMapping { .. }
         | Error::IdType { .. }
+        | Error::IdsDiffer { .. }
         | Error::TiedScore { .. }
         | Error::ListRises { .. }
         | Error::ListRow { .. }

@@ -123,7 +123,7 @@ def test_distances_are_refused_rather_than_ranked_backwards():
         ({"doc_ids": None}, DataError, "needs doc_ids"),
         ({"doc_ids": ["d0", "d1", "d2", "d1", "d4"]}, DataError, "doc_ids names 'd1' more than"),
         ({"query_ids": ["q0", "q0"]}, DataError, "query_ids names 'q0' more than once"),
-        ({"doc_ids": [0, 1, 2, 3, 4]}, DataError, "doc_ids holds the id 0; ids are strings"),
+        ({"doc_ids": [0.5, 1, 2, 3, 4]}, DataError, "doc_ids holds the id 0.5; ids are strings"),
         ({"query_ids": ["q0"]}, ShapeError, "2 lists but query_ids names 1"),
     ],
 )

@@ -120,9 +120,9 @@ def test_whole_grades_of_any_type_are_taken(grade):
     assert evaluate_run({"q": {"a": grade}}, {"q": {"a": 1.0}}, ["nDCG"]).mean["nDCG"] == 1.0
 
 
-@pytest.mark.parametrize("grade", [0.5, "1", None, math.nan, math.inf, 2**70])
+@pytest.mark.parametrize("grade", ["1", None, math.nan, math.inf, 2**70, [1]])
 def test_other_grades_are_refused_by_query_and_document(grade):
-    with pytest.raises(DataError, match=r"document 'a' the grade .* query \"q\".*whole numbers"):
+    with pytest.raises(DataError, match=r"document 'a' the grade .* query \"q\".*finite numbers"):
         evaluate_run({"q": {"a": grade}}, {"q": {"a": 1.0}}, ["nDCG"])
 
 
@@ -237,10 +237,12 @@ def test_any_mapping_is_taken():
         (QRELS, {}, "run is empty"),
         (QRELS, {"Q1": {"a": 1.0}}, r"no query in common: the run has 'Q1'; .* have 'q1', 'q2'"),
         (QRELS, [("q1", {})], "run is a list; pass a mapping"),
-        (QRELS, {"q1": ["a"], "q2": {}}, r"run holds \['a'\] for query \"q1\""),
-        (QRELS, {"q1": {1: 1.0}, "q2": {}}, r"run holds the id 1; ids are strings"),
-        ({"q1": {1: 1}}, RUN, r"qrels holds the id 1; ids are strings"),
-        ({1: {"a": 1}}, {1: {"a": 1.0}}, r"qrels holds the id 1; ids are strings"),
+        (QRELS, {"q1": {"x": 1.0}, "q2": ["a"]}, r"run holds \['a'\] for query \"q2\""),
+        (QRELS, {"q1": {1: 1.0}, "q2": {}}, r"ids such as 1, the judgements such as 'a'.*never"),
+        ({"q1": {1: 1}}, RUN, r"ids such as 'x', the judgements such as 1.*Convert one side"),
+        (QRELS, {"q1": {1.5: 1.0}, "q2": {}}, r"run holds the id 1.5; ids are strings, or int"),
+        ({"q1": {None: 1}}, RUN, r"qrels holds the id None; ids are strings, or integers"),
+        ({None: {"a": 1}}, {None: {"a": 1.0}}, r"qrels holds the id None; ids are strings"),
     ],
 )
 def test_judgements_and_runs_that_do_not_fit_are_refused(qrels, run, message):
@@ -252,7 +254,10 @@ def test_judgements_and_runs_that_do_not_fit_are_refused(qrels, run, message):
     ("options", "error", "message"),
     [
         ({"ties": "docid_dsc"}, MeasureError, "did you mean 'docid_desc'"),
-        ({"ties": "expected"}, MeasureError, r"choose one of \['docid_asc'"),
+        ({"ties": "random"}, MeasureError, r"choose one of \['best', 'docid_asc'"),
+        ({"preset": "trec_eval"}, MeasureError, "did you mean 'trec_eval-9'|'pytrec_eval'"),
+        ({"no_relevant": "drop"}, MeasureError, "no_relevant='drop' is not known"),
+        ({"unjudged": "keep"}, MeasureError, "unjudged='keep' is not known"),
         ({"missing": "nan"}, MeasureError, "missing='nan' is not known"),
         ({"score_dtype": "f16"}, MeasureError, "score_dtype='f16'"),
         ({"confidence": 95}, MeasureError, "pass 0.95 for 95 %"),

@@ -2,13 +2,17 @@
 
 use rayon::prelude::*;
 
+use super::query::Hit;
+use super::seen::Seen;
+use super::ties::{Ties, place_by_row};
+use super::{Rankings, lists_fault};
 use crate::error::Result;
 use crate::threads;
 
-/// Lists per task: large enough to hide the cost of a task, small enough to balance.
+pub use super::lists_fault::{Fault, FaultKind};
+
+/// Queries per task: large enough to hide the cost of a task, small enough to balance.
 const CHUNK: usize = 256;
-/// Up to this many wanted rows, looking for one after the other beats ordering them first.
-const SCAN_UP_TO: usize = 16;
 
 /// Sorted result lists of equal depth, borrowed: a list ends where a row is -1.
 #[derive(Clone, Copy, Debug)]
@@ -19,26 +23,42 @@ pub struct Lists<'a, S> {
     pub rows: &'a [i64],
     /// Places per list.
     pub depth: usize,
-    /// Documents that rows may name.
-    pub n_docs: usize,
+    /// Rows are below this.
+    pub n_docs: i64,
+    /// A row per list to take out of it first, if any is to be.
+    pub own_rows: Option<&'a [i64]>,
 }
 
-/// The relevant documents to look for in one list.
+/// The judged documents of the evaluated queries, side by side.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
+pub struct JudgedRows<'a> {
+    /// Which list each query has, if any.
+    pub lists: &'a [Option<u32>],
+    /// Where each query's documents end in the next two.
+    pub ends: &'a [usize],
+    /// Their rows; a negative one is in no list.
+    pub rows: &'a [i64],
+    /// Their grades.
+    pub grades: &'a [f64],
+}
+
+impl<'a> JudgedRows<'a> {
+    fn of(&self, query: usize) -> (&'a [i64], &'a [f64]) {
+        let start = if query == 0 { 0 } else { self.ends[query - 1] };
+        let span = start..self.ends[query];
+        (&self.rows[span.clone()], &self.grades[span])
+    }
+}
+
+/// A judged document that shares its score with others, whose rank is left to the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// Index of its query.
+    pub query: usize,
+    /// Index of its hit among all.
+    pub hit: usize,
     /// Which list.
     pub list: usize,
-    /// Rows of relevant documents.
-    pub rows: &'a [i64],
-}
-
-/// A relevant document that was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Index of its [`Wanted`].
-    pub query: usize,
-    /// Index into [`Wanted::rows`].
-    pub item: usize,
     /// Its place in the list, from 0.
     pub position: usize,
     /// First place with the same score.
@@ -47,202 +67,289 @@ pub struct Found {
     pub tie_end: usize,
 }
 
-/// What is wrong with a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaultKind {
-    /// A score is NaN.
-    Nan,
-    /// A score is larger than the one before it.
-    Rising,
-    /// A row is not below the number of documents, or below -1.
-    OutOfRange,
-    /// A row occurs twice.
-    Repeated,
-    /// A row follows a -1.
-    Hole,
+/// What the lists say of the judged documents.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The ranks, by query.
+    pub rankings: Rankings,
+    /// Hits whose ranks the rule gives by something other than rows; by query, then by tie.
+    pub open: Vec<Open>,
+    /// Relevant documents (of positive grade) that share their score.
+    pub n_tied: usize,
 }
 
-/// A list that cannot be measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// Which list.
-    pub list: usize,
-    /// The place in it.
-    pub position: usize,
-    /// The row there.
-    pub row: i64,
-    /// What is wrong.
-    pub kind: FaultKind,
+/// How hits of one score get their ranks.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// The rule.
+    pub ties: Ties,
+    /// Whether a document's id is its row; else rules about ids leave hits open.
+    pub rows_are_ids: bool,
+}
+
+/// Buffers of one thread.
+#[derive(Default)]
+struct Scratch {
+    seen: Seen,
+    hits: Vec<Hit>,
+    grades: Vec<f64>,
+    open: Vec<Open>,
+    group: Vec<i64>,
 }
 
 impl<S: Copy + PartialOrd + Sync> Lists<'_, S> {
-    /// Checks list `list` and returns how many places are filled. `seen` has a bit per document,
-    /// all clear, and is left so unless a fault is returned.
-    fn check(&self, list: usize, seen: &mut [u64]) -> std::result::Result<usize, Fault> {
-        let span = list * self.depth..(list + 1) * self.depth;
-        let (scores, rows) = (&self.scores[span.clone()], &self.rows[span]);
-        let fault = |position: usize, kind| Fault { list, position, row: rows[position], kind };
-        let filled = rows.iter().position(|&row| row == -1).unwrap_or(rows.len());
-        if let Some(more) = rows[filled..].iter().position(|&row| row != -1) {
-            return Err(fault(filled + more, FaultKind::Hole));
-        }
-        for (i, &score) in scores[..filled].iter().enumerate() {
-            if score.partial_cmp(&score).is_none() {
-                return Err(fault(i, FaultKind::Nan));
-            }
-            if i > 0 && score > scores[i - 1] {
-                return Err(fault(i, FaultKind::Rising));
-            }
-        }
-        for (i, &row) in rows[..filled].iter().enumerate() {
-            let Some(row) = usize::try_from(row).ok().filter(|&row| row < self.n_docs) else {
-                return Err(fault(i, FaultKind::OutOfRange));
-            };
-            let (word, bit) = (row / 64, 1 << (row % 64));
-            if seen[word] & bit != 0 {
-                return Err(fault(i, FaultKind::Repeated));
-            }
-            seen[word] |= bit;
-        }
-        for &row in &rows[..filled] {
-            seen[row as usize / 64] = 0;
-        }
-        Ok(filled)
-    }
-
-    fn find_in(&self, query: usize, wanted: Wanted<'_>, filled: usize, out: &mut Vec<Found>) {
-        let start = wanted.list * self.depth;
-        let (scores, rows) =
-            (&self.scores[start..start + filled], &self.rows[start..start + filled]);
-        let mut keep = |item, position: usize| {
-            let score = scores[position];
-            // Scores fall, so both ends of a tie are a binary search away.
-            let tie_start = scores.partition_point(|&other| other > score);
-            let tie_end = scores.partition_point(|&other| other >= score);
-            out.push(Found { query, item, position, tie_start, tie_end });
-        };
-        if wanted.rows.len() <= SCAN_UP_TO {
-            let mut places: Vec<(usize, usize)> = wanted
-                .rows
-                .iter()
-                .enumerate()
-                .filter_map(|(item, row)| Some((rows.iter().position(|r| r == row)?, item)))
-                .collect();
-            places.sort_unstable();
-            for (position, item) in places {
-                keep(item, position);
-            }
-            return;
-        }
-        let mut by_row: Vec<(i64, usize)> =
-            wanted.rows.iter().enumerate().map(|(item, &row)| (row, item)).collect();
-        by_row.sort_unstable();
-        for (position, row) in rows.iter().enumerate() {
-            let first = by_row.partition_point(|(other, _)| other < row);
-            for &(_, item) in by_row[first..].iter().take_while(|(other, _)| other == row) {
-                keep(item, position);
-            }
-        }
-    }
-
-    /// Finds the wanted rows of one chunk of queries, of which the first is the `first`-th.
-    fn find_chunk(
+    /// Adds query `query` to what was found.
+    fn find_one(
         &self,
-        first: usize,
-        queries: &[Wanted<'_>],
-        seen: &mut [u64],
-    ) -> std::result::Result<Vec<Found>, Fault> {
-        let mut found = Vec::new();
-        for (i, &query) in queries.iter().enumerate() {
-            let filled = self.check(query.list, seen).inspect_err(|_| seen.fill(0))?;
-            self.find_in(first + i, query, filled, &mut found);
+        judged: JudgedRows<'_>,
+        query: usize,
+        rule: Rule,
+        scratch: &mut Scratch,
+        out: &mut Found,
+    ) -> std::result::Result<(), Fault> {
+        let (wanted, grades) = judged.of(query);
+        scratch.grades.extend_from_slice(grades);
+        let mut retrieved = 0;
+        if let Some(list) = judged.lists[query] {
+            let list = list as usize;
+            let start = list * self.depth;
+            let filled = lists_fault::check(self, list, &mut scratch.seen)?;
+            let scores = &self.scores[start..start + filled];
+            let own = self.own_rows.and_then(|own| scratch.seen.position(own[list]));
+            let own = own.map_or(usize::MAX, |position| position as usize);
+            retrieved = filled - usize::from(own < filled);
+            for (&row, &grade) in wanted.iter().zip(grades) {
+                let Some(position) = scratch.seen.position(row).map(|at| at as usize) else {
+                    continue;
+                };
+                if position == own {
+                    continue;
+                }
+                let score = scores[position];
+                let ties_before = position > 0 && scores[position - 1] == score;
+                let ties_after = position + 1 < filled && scores[position + 1] == score;
+                let (mut first, mut last) = (position, position + 1);
+                if ties_before || ties_after {
+                    // Scores fall, so both ends of a tie are a binary search away.
+                    first = scores.partition_point(|&other| other > score);
+                    last = scores.partition_point(|&other| other >= score);
+                }
+                let mut tied = last - first - usize::from((first..last).contains(&own));
+                let mut before = first - usize::from(own < first);
+                out.n_tied += usize::from(tied > 1 && grade > 0.0);
+                if tied > 1 {
+                    match rule.ties {
+                        Ties::Input => {
+                            before = position - usize::from(own < position);
+                            tied = 1;
+                        }
+                        Ties::DocidDescending | Ties::DocidAscending if rule.rows_are_ids => {
+                            let group = &self.rows[start + first..start + last];
+                            let own = self.own_rows.filter(|_| (first..last).contains(&own));
+                            let own = own.map(|own| own[list]);
+                            let many = wanted.len() > MANY;
+                            before += place_by_row(
+                                rule.ties,
+                                group,
+                                row,
+                                own,
+                                many.then_some(&mut scratch.group),
+                            );
+                            tied = 1;
+                        }
+                        Ties::Best | Ties::Worst | Ties::Expected => {}
+                        Ties::DocidDescending | Ties::DocidAscending | Ties::Error => {
+                            scratch.open.push(Open {
+                                query,
+                                hit: scratch.hits.len(),
+                                list,
+                                position,
+                                tie_start: first,
+                                tie_end: last,
+                            });
+                        }
+                    }
+                }
+                scratch.hits.push(Hit { before: before as u32, tied: tied as u32, grade });
+            }
+            scratch.group.clear();
         }
-        Ok(found)
+        rule.ties.settle(&mut scratch.hits);
+        let base = out.rankings.n_stored();
+        if !scratch.open.is_empty() {
+            // The stable order in which `push` will store them.
+            let mut order: Vec<usize> = (0..scratch.hits.len()).collect();
+            order.sort_by_key(|&i| scratch.hits[i].before);
+            let mut place = vec![0; order.len()];
+            for (new, &old) in order.iter().enumerate() {
+                place[old] = new;
+            }
+            scratch.open.sort_by_key(|open| (open.tie_start, place[open.hit]));
+            let opened = scratch.open.drain(..);
+            out.open.extend(opened.map(|open| Open { hit: base + place[open.hit], ..open }));
+        }
+        out.rankings.push(&mut scratch.hits, &mut scratch.grades, retrieved);
+        Ok(())
     }
 
-    /// Checks the wanted lists and finds the wanted rows in them: queries in the order of `wanted`,
-    /// the rows of each by their place.
+    /// Checks the lists of the evaluated queries and finds the judged rows in them.
     ///
     /// # Errors
     /// As [`threads::resolve`] and [`threads::pool`]. The inner result is the fault of the first
     /// faulty list, whatever the number of threads.
     pub fn find(
         &self,
-        wanted: &[Wanted<'_>],
+        judged: JudgedRows<'_>,
+        rule: Rule,
         threads: Option<usize>,
-    ) -> Result<std::result::Result<Vec<Found>, Fault>> {
+    ) -> Result<std::result::Result<Found, Fault>> {
         let threads = threads::resolve(threads)?;
-        let seen = || vec![0u64; self.n_docs.div_ceil(64)];
-        if threads == 1 || wanted.len() <= CHUNK {
-            return Ok(self.find_chunk(0, wanted, &mut seen()));
-        }
-        let chunks: Vec<std::result::Result<Vec<Found>, Fault>> =
+        let n = judged.lists.len();
+        let find_chunk = |scratch: &mut Scratch, chunk: usize| {
+            let mut out = Found::default();
+            for query in chunk * CHUNK..n.min((chunk + 1) * CHUNK) {
+                self.find_one(judged, query, rule, scratch, &mut out)?;
+            }
+            Ok(out)
+        };
+        let n_chunks = n.div_ceil(CHUNK);
+        let chunks: Vec<std::result::Result<Found, Fault>> = if threads == 1 || n_chunks < 2 {
+            let mut scratch = Scratch::default();
+            let mut all = Vec::with_capacity(n_chunks);
+            for chunk in 0..n_chunks {
+                let found = find_chunk(&mut scratch, chunk);
+                let faulty = found.is_err();
+                all.push(found);
+                if faulty {
+                    break;
+                }
+            }
+            all
+        } else {
             threads::pool(threads)?.install(|| {
-                wanted
-                    .par_chunks(CHUNK)
-                    .enumerate()
-                    .map_init(seen, |seen, (chunk, queries)| {
-                        self.find_chunk(chunk * CHUNK, queries, seen)
-                    })
-                    .collect()
-            });
-        Ok(chunks.into_iter().collect::<std::result::Result<Vec<_>, _>>().map(|all| all.concat()))
+                (0..n_chunks).into_par_iter().map_init(Scratch::default, find_chunk).collect()
+            })
+        };
+        Ok(chunks.into_iter().try_fold(Found::default(), |mut all, chunk| {
+            let chunk = chunk?;
+            let base = all.rankings.n_stored();
+            all.open.extend(chunk.open.iter().map(|open| Open { hit: base + open.hit, ..*open }));
+            all.n_tied += chunk.n_tied;
+            all.rankings.append(chunk.rankings);
+            Ok(all)
+        }))
     }
 }
+
+/// From so many judged documents on, a tie is ordered once instead of counted for each.
+const MANY: usize = 16;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const SCORES: [f32; 8] = [3.0, 2.0, 2.0, 1.0, 5.0, 4.0, f32::NEG_INFINITY, f32::NEG_INFINITY];
+    const ROWS: [i64; 8] = [1, 0, 66, 2, 69, 2, -1, -1];
 
-    fn find(scores: &[f32], rows: &[i64]) -> std::result::Result<Vec<Found>, Fault> {
-        let lists = Lists { scores, rows, depth: 4, n_docs: 70 };
-        let wanted = [Wanted { list: 0, rows: &[66, 9] }, Wanted { list: 1, rows: &[2] }];
-        lists.find(&wanted, Some(2)).expect("threads start")
+    fn lists<'a>(scores: &'a [f32], rows: &'a [i64]) -> Lists<'a, f32> {
+        Lists { scores, rows, depth: 4, n_docs: 70, own_rows: None }
+    }
+
+    const JUDGED: JudgedRows<'_> = JudgedRows {
+        lists: &[Some(0), None, Some(1)],
+        ends: &[2, 3, 5],
+        rows: &[66, 9, 1, 2, -1],
+        grades: &[1.0, 2.0, 1.0, 3.0, 1.0],
+    };
+
+    fn found(ties: Ties, rows_are_ids: bool) -> Found {
+        let rule = Rule { ties, rows_are_ids };
+        lists(&SCORES, &ROWS).find(JUDGED, rule, Some(2)).expect("threads").expect("sound lists")
     }
 
     #[test]
-    fn rows_are_found_with_the_span_of_their_score() {
-        let found = find(&SCORES, &[1, 0, 66, 2, 69, 2, -1, -1]).expect("sound lists");
-        let expected = [
-            Found { query: 0, item: 0, position: 2, tie_start: 1, tie_end: 3 },
-            Found { query: 1, item: 0, position: 1, tie_start: 1, tie_end: 2 },
-        ];
-        assert_eq!(found, expected);
+    fn rows_are_found_at_the_place_that_the_rule_gives() {
+        let hits = |ties, ids| {
+            let found = found(ties, ids);
+            assert_eq!((found.rankings.len(), found.n_tied), (3, 1));
+            assert_eq!(found.rankings.query(2).hits, [Hit::at(2, 3.0)]);
+            assert_eq!([0, 1, 2].map(|i| found.rankings.query(i).retrieved), [4, 0, 2]);
+            assert_eq!(found.rankings.query(2).grades, [3.0, 1.0]);
+            (found.rankings.query(0).hits[0], found.open)
+        };
+        // Rows 0 and 66 tie on ranks 2 and 3.
+        assert_eq!(hits(Ties::Input, false), (Hit::at(3, 1.0), vec![]));
+        assert_eq!(hits(Ties::DocidDescending, true), (Hit::at(2, 1.0), vec![]));
+        assert_eq!(hits(Ties::DocidAscending, true), (Hit::at(3, 1.0), vec![]));
+        assert_eq!(hits(Ties::Best, false), (Hit::at(2, 1.0), vec![]));
+        assert_eq!(hits(Ties::Worst, true), (Hit::at(3, 1.0), vec![]));
+        let tied = Hit { before: 1, tied: 2, grade: 1.0 };
+        assert_eq!(hits(Ties::Expected, true), (tied, vec![]));
+        let open = Open { query: 0, hit: 0, list: 0, position: 2, tie_start: 1, tie_end: 3 };
+        assert_eq!(hits(Ties::DocidDescending, false), (tied, vec![open]));
+        assert_eq!(hits(Ties::Error, true), (tied, vec![open]));
     }
 
     #[test]
-    fn many_wanted_rows_are_found_as_few_are() {
-        // 300 queries of one list each, so that chunks and threads matter too; scores in threes.
-        let (depth, n_lists) = (40, 300);
+    fn a_row_of_its_own_is_taken_out_of_a_list() {
+        let rule = |ties| Rule { ties, rows_are_ids: true };
+        let find = |own: [i64; 2], ties| {
+            let lists = Lists { own_rows: Some(&own), ..lists(&SCORES, &ROWS) };
+            let found = lists.find(JUDGED, rule(ties), None).expect("threads").expect("sound");
+            let query = found.rankings.query(0);
+            (query.hits.to_vec(), query.retrieved, found.n_tied)
+        };
+        // Without row 1 all move up; without row 0 nothing ties with row 66.
+        assert_eq!(find([1, 5], Ties::Input), (vec![Hit::at(2, 1.0)], 3, 1));
+        assert_eq!(find([0, 5], Ties::DocidAscending), (vec![Hit::at(2, 1.0)], 3, 0));
+        assert_eq!(find([66, 5], Ties::Input), (vec![], 3, 0));
+        assert_eq!(find([-1, -1], Ties::Input), (vec![Hit::at(3, 1.0)], 4, 1));
+    }
+
+    #[test]
+    fn many_wanted_rows_of_many_lists_are_placed_as_few_are() {
+        // 600 lists, so that chunks and threads matter; scores in threes.
+        let (depth, n_lists) = (60usize, 600usize);
         let scores: Vec<f64> = (0..n_lists * depth).map(|i| -((i % depth / 3) as f64)).collect();
         let rows: Vec<i64> = (0..n_lists * depth).map(|i| (i * 7 % depth) as i64).collect();
-        let lists = Lists { scores: &scores, rows: &rows, depth, n_docs: 60 };
-        // Rows from 40 on are in no list.
-        let all: Vec<i64> = (20..60).rev().collect();
-        let find = |rows: &[&[i64]], threads| {
-            let wanted: Vec<Wanted<'_>> = (0..n_lists)
-                .flat_map(|list| rows.iter().map(move |rows| Wanted { list, rows }))
+        let lists = Lists { scores: &scores, rows: &rows, depth, n_docs: 90, own_rows: None };
+        let ranks = |per_query: usize, ties, threads| {
+            // The same 40 rows for each list, in parts; those from 60 on are in no list.
+            let parts = 40 / per_query;
+            let own: Vec<Option<u32>> =
+                (0..n_lists).flat_map(|list| vec![Some(list as u32); parts]).collect();
+            let ends: Vec<usize> = (1..=own.len()).map(|i| i * per_query).collect();
+            let wanted: Vec<i64> = (0..n_lists).flat_map(|_| (30..70).rev()).collect();
+            let grades = vec![1.0; wanted.len()];
+            let judged = JudgedRows { lists: &own, ends: &ends, rows: &wanted, grades: &grades };
+            let rule = Rule { ties, rows_are_ids: true };
+            let found = lists.find(judged, rule, Some(threads)).expect("threads").expect("sound");
+            let mut ranks: Vec<(usize, u32)> = (0..own.len())
+                .flat_map(|i| {
+                    let hits = found.rankings.query(i).hits.to_vec();
+                    hits.into_iter().map(move |hit| (i / parts, hit.before))
+                })
                 .collect();
-            lists.find(&wanted, Some(threads)).expect("threads start").expect("sound lists")
+            ranks.sort_unstable();
+            ranks
         };
-        let many = find(&[&all], 1);
-        assert_eq!(many, find(&[&all], 3));
-        let halves: Vec<&[i64]> = all.chunks(10).collect();
-        let mut few: Vec<Found> = find(&halves, 2)
-            .into_iter()
-            .map(|f| Found { query: f.query / 4, item: f.query % 4 * 10 + f.item, ..f })
-            .collect();
-        few.sort_unstable_by_key(|f| (f.query, f.position));
-        assert_eq!(many, few);
-        assert_eq!(many.len(), n_lists * 20);
-        assert!(many.iter().all(|f| f.tie_start == f.position / 3 * 3));
+        for ties in [Ties::DocidDescending, Ties::DocidAscending, Ties::Input] {
+            let many = ranks(40, ties, 1);
+            assert_eq!(many.len(), n_lists * 30);
+            assert_eq!(many, ranks(40, ties, 3));
+            assert_eq!(many, ranks(8, ties, 2));
+        }
+        let highest = |ties| ranks(40, ties, 2).iter().map(|hit| hit.1).sum::<u32>();
+        assert!(highest(Ties::DocidDescending) < highest(Ties::DocidAscending));
     }
 
     #[test]
-    fn faulty_lists_are_named() {
-        let fault = |rows: [i64; 8]| find(&SCORES, &rows).expect_err("a fault");
+    fn faulty_lists_are_named_the_first_one_first() {
+        let find = |scores: &[f32], rows: &[i64]| {
+            let rule = Rule { ties: Ties::Input, rows_are_ids: true };
+            lists(scores, rows).find(JUDGED, rule, Some(2)).expect("threads").expect_err("a fault")
+        };
+        let fault = |rows: [i64; 8]| find(&SCORES, &rows);
         let at = |list, position, row, kind| Fault { list, position, row, kind };
         assert_eq!(fault([1, 0, 66, 1, 0, 1, -1, -1]), at(0, 3, 1, FaultKind::Repeated));
         assert_eq!(fault([1, 0, 66, 70, 0, 1, -1, -1]), at(0, 3, 70, FaultKind::OutOfRange));
@@ -251,8 +358,8 @@ mod tests {
         let mut scores = SCORES;
         scores[5] = 6.0;
         let rows = [1, 0, 66, 2, 0, 1, -1, -1];
-        assert_eq!(find(&scores, &rows), Err(at(1, 1, 1, FaultKind::Rising)));
+        assert_eq!(find(&scores, &rows), at(1, 1, 1, FaultKind::Rising));
         scores[1] = f32::NAN;
-        assert_eq!(find(&scores, &rows), Err(at(0, 1, 0, FaultKind::Nan)));
+        assert_eq!(find(&scores, &rows), at(0, 1, 0, FaultKind::Nan));
     }
 }

@@ -6,15 +6,15 @@
 use std::cmp::Ordering;
 
 use embedsmith_core::error::Error;
-use embedsmith_core::metrics::Hit;
 use embedsmith_core::metrics::places::{Place, places};
 use embedsmith_core::metrics::ties::{TieOrder, Tied, Ties};
+use embedsmith_core::metrics::{Hit, Measure, Rankings};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
-use super::{
-    Measured, Pace, Spec, Walk, as_dict, as_id, as_score, measures, query_at, relevant, ties,
-};
+use super::ids::{Judgement, OwnId, Pace, as_dict, as_score, check_id, judgements, query_at};
+use super::spec::{Spec, measures, ties};
+use super::{Measured, measured};
 use crate::error::to_py;
 
 /// How scores are read.
@@ -59,12 +59,12 @@ struct Scratch {
 }
 
 impl Scratch {
-    /// Adds to `hits` the relevant documents found in one list; returns how many of them tie.
+    /// Adds to `hits` the judged documents found in one list; returns how many relevant ones tie.
     fn find(
         &mut self,
-        query: &Bound<'_, PyString>,
+        query: &Bound<'_, PyAny>,
         list: &Bound<'_, PyDict>,
-        judged: &[(Bound<'_, PyString>, i64)],
+        judged: &[Judgement<'_>],
         reading: Reading,
         hits: &mut Vec<Hit>,
     ) -> PyResult<usize> {
@@ -86,20 +86,23 @@ impl Scratch {
         }
         places(&self.scores, &self.wanted, &mut self.sorted, &mut self.places);
         self.tied.clear();
-        for ((&(doc, ..), place), &score) in found.iter().zip(&self.places).zip(&self.wanted) {
+        let mut n_tied = 0;
+        for ((&(doc, _, grade), place), &score) in found.iter().zip(&self.places).zip(&self.wanted)
+        {
             if place.equal > 1 {
                 if reading.ties == Ties::Error {
                     let (query, doc) = (query.to_string(), doc.to_string());
                     return Err(to_py(&Error::TiedScore { query, doc, score }));
                 }
                 self.tied.push(score);
+                n_tied += usize::from(grade > 0.0);
             }
         }
-        let n_tied = self.tied.len();
-        let group = self.sharing(list)?;
-        let group = group
+        let by_document = reading.ties.looks_at_documents();
+        let ids = if by_document { self.sharing(list)? } else { Vec::new() };
+        let group = ids
             .iter()
-            .map(|(score, id)| Ok(Tied { score: *score, id: id.to_str()? }))
+            .map(|(score, id)| Ok(Tied { score: *score, id: id.key()? }))
             .collect::<PyResult<Vec<_>>>()?;
         let order = TieOrder::new(reading.ties, group);
         for (((doc, value, grade), place), &score) in
@@ -109,7 +112,8 @@ impl Scratch {
                 // The score is not among those read before.
                 0 => None,
                 1 => Some(0),
-                _ => order.before(score, doc.to_str()?),
+                _ if by_document => order.before(score, OwnId::read("qrels", doc)?.key()?),
+                _ => Some(0),
             };
             let Some(before) = before else {
                 // An object whose `__float__` says something else each time is no score.
@@ -117,16 +121,15 @@ impl Scratch {
                 let found = value.repr()?.to_string();
                 return Err(to_py(&Error::ScoreType { query, doc, found }));
             };
-            hits.push(Hit { rank: place.larger + before + 1, grade: *grade });
+            let tied = if by_document { 1 } else { place.equal as u32 };
+            hits.push(Hit { before: (place.larger + before) as u32, tied, grade: *grade });
         }
+        reading.ties.settle(hits);
         Ok(n_tied)
     }
 
     /// The documents that hold one of the tied scores, in the order of the run.
-    fn sharing<'py>(
-        &mut self,
-        list: &Bound<'py, PyDict>,
-    ) -> PyResult<Vec<(f64, Bound<'py, PyString>)>> {
+    fn sharing<'py>(&mut self, list: &Bound<'py, PyDict>) -> PyResult<Vec<(f64, OwnId<'py>)>> {
         let mut group = Vec::new();
         if self.tied.is_empty() {
             return Ok(group);
@@ -138,16 +141,31 @@ impl Scratch {
         for (doc, score) in list.keys().iter().zip(&self.scores) {
             self.pace.step(list.py())?;
             if self.tied.binary_search_by(|tied| by_score(tied, score)).is_ok() {
-                group.push((*score, as_id("run", doc)?));
+                group.push((*score, OwnId::read("run", &doc)?));
             }
         }
         Ok(group)
     }
 }
 
+/// The list without the query itself, where it holds it.
+fn without_self<'py>(
+    query: &Bound<'py, PyAny>,
+    list: Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, PyDict>> {
+    if !list.contains(query)? {
+        return Ok(list);
+    }
+    let others = list.copy()?;
+    others.del_item(query)?;
+    Ok(others)
+}
+
 /// Measures a run that is a dict of dicts, for the judged `query_ids` in their order.
 #[pyfunction]
-#[pyo3(signature = (query_ids, qrels, run, measure_specs, *, ties_rule, f32_scores, threads))]
+#[pyo3(signature = (
+    query_ids, qrels, run, measure_specs, *, ties_rule, f32_scores, ignore_self, threads
+))]
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of one Python function")]
 pub(super) fn measure_dicts<'py>(
     py: Python<'py>,
@@ -157,25 +175,42 @@ pub(super) fn measure_dicts<'py>(
     measure_specs: Vec<Spec>,
     ties_rule: &str,
     f32_scores: bool,
+    ignore_self: bool,
     threads: Option<usize>,
 ) -> PyResult<Measured<'py>> {
     let measures = measures(&measure_specs)?;
+    let irrelevant_too = measures.iter().any(Measure::needs_irrelevant);
     let reading = Reading { ties: ties(ties_rule)?, f32_scores };
-    let (mut walk, mut scratch) = (Walk::new(), Scratch::default());
-    let (mut judged, mut hits) = (Vec::new(), Vec::new());
+    let (mut rankings, mut scratch) = (Rankings::default(), Scratch::default());
+    let (mut judged, mut hits, mut n_tied) = (Vec::new(), Vec::new(), 0);
     for i in 0..query_ids.len() {
         let query = query_at(query_ids, i, &mut scratch.pace)?;
-        relevant(qrels, &query, &mut judged, &mut scratch.pace)?;
+        judgements(qrels, &query, irrelevant_too, &mut judged, &mut scratch.pace)?;
+        let mut retrieved = 0;
         if let Some(list) = run.get_item(&query)? {
-            let list = as_dict("run", &query, list)?;
-            // One look suffices to see ids of another type, which no judged id would ever match.
-            if let Some((first, _)) = list.iter().next() {
-                as_id("run", first)?;
+            let mut list = as_dict("run", &query, list)?;
+            if ignore_self {
+                list = without_self(&query, list)?;
             }
-            walk.n_tied += scratch.find(&query, &list, &judged, reading, &mut hits)?;
+            // One look suffices to see ids of another type, which no judged id would ever match.
+            if let (Some((first, _)), Some((other, _))) = (list.iter().next(), judged.first()) {
+                same_type(&first, other)?;
+            }
+            retrieved = list.len();
+            n_tied += scratch.find(&query, &list, &judged, reading, &mut hits)?;
         }
         let mut grades = judged.iter().map(|(_, grade)| *grade).collect();
-        walk.rankings.push(&mut hits, &mut grades);
+        rankings.push(&mut hits, &mut grades, retrieved);
     }
-    walk.measured(py, &measures, threads)
+    measured(py, &rankings, n_tied, &measures, threads)
+}
+
+/// Refuses ids that are no ids, and strings where the judgements have integers.
+fn same_type(run: &Bound<'_, PyAny>, qrels: &Bound<'_, PyAny>) -> PyResult<()> {
+    check_id("run", run)?;
+    if run.is_instance_of::<PyString>() == qrels.is_instance_of::<PyString>() {
+        return Ok(());
+    }
+    let (run, qrels) = (run.repr()?.to_string(), qrels.repr()?.to_string());
+    Err(to_py(&Error::IdsDiffer { run, qrels }))
 }
