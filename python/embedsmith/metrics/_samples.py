@@ -8,13 +8,14 @@ import numpy as np
 
 from embedsmith.exceptions import DataError, MeasureError, NonFiniteError, ShapeError
 from embedsmith.metrics._inputs import first_ids
-from embedsmith.metrics._measures import Measure, parse_measure
+from embedsmith.metrics._names import parse_measure
 from embedsmith.metrics._table import MetricTable
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from embedsmith._typing import F64Array
+    from embedsmith.metrics._measures import Measure
 
 __all__ = ["as_values", "difference_of", "in_order_of", "paired_differences", "share"]
 
