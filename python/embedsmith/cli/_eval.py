@@ -74,6 +74,13 @@ def _not_empty(text: str) -> str:
     return text
 
 
+def _separator(text: str | None) -> str | None:
+    if text == "":
+        msg = "it is empty; name what stands between document and passage in an id, such as '#'."
+        raise typer.BadParameter(msg)
+    return text
+
+
 def _folder(text: str) -> Path:
     return Path(_not_empty(text))
 
@@ -213,6 +220,16 @@ def eval_command(
             "--allow-missing", help="Drop judgements of unknown documents, and count them."
         ),
     ] = False,
+    collapse: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SEPARATOR",
+            callback=_separator,
+            help="Texts are passages, 'a#1' of document 'a' with '#'; or field:NAME of the corpus. "
+            "Measures are then of documents. Default: texts are documents.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of intervals and tests.")] = 0,
     confidence: Annotated[
         float, typer.Option(metavar="SHARE", help="Level of the intervals.")
@@ -310,7 +327,7 @@ def eval_command(
     with guarded(debug=debug, kept=kept):
         # All that can be refused is refused before the first text is embedded.
         parse_measures(measures)
-        dataset = load_dataset(data, split=split, allow_missing=allow_missing)
+        dataset = load_dataset(data, split=split, allow_missing=allow_missing, collapse=collapse)
         folder = None if out is None else ResultFolder(out, force=force)
         if folder is not None:
             folder.check(dataset, model)

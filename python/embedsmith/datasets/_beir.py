@@ -8,6 +8,7 @@ from pathlib import Path
 from embedsmith import _core
 from embedsmith.datasets._dataset import Dataset
 from embedsmith.datasets._fields import read_fields
+from embedsmith.datasets._passages import Collapse, field_of
 from embedsmith.datasets._paths import listing
 from embedsmith.datasets._qrels import Qrels
 from embedsmith.datasets._texts import Corpus, Queries
@@ -19,7 +20,9 @@ _JSONL = (".jsonl", ".jsonl.gz")
 _TSV = (".tsv", ".tsv.gz")
 
 
-def load_beir(folder: Path, *, split: str, allow_missing: bool = False) -> Dataset:
+def load_beir(
+    folder: Path, *, split: str, allow_missing: bool = False, collapse: Collapse | None = None
+) -> Dataset:
     """Read the data set in ``folder``; see :func:`load_dataset`."""
     corpus, queries = (_one(folder, stem, _JSONL) for stem in ("corpus", "queries"))
     judgements = folder / "qrels"
@@ -30,13 +33,21 @@ def load_beir(folder: Path, *, split: str, allow_missing: bool = False) -> Datas
     query_ids, query_texts = _core.read_queries(queries)
     return Dataset.build(
         folder.resolve().name,
-        Corpus(*_core.read_corpus(corpus)),
+        _read_corpus(corpus, collapse),
         Queries(query_ids, query_texts, read_fields(queries, len(query_ids))),
         qrels,
         split=split,
         path=folder,
         allow_missing=allow_missing,
     )
+
+
+def _read_corpus(path: Path, collapse: Collapse | None) -> Corpus:
+    corpus = Corpus(*_core.read_corpus(path))
+    if collapse is None:
+        return corpus
+    fields = read_fields(path, len(corpus)) if field_of(collapse) is not None else None
+    return corpus.collapsed(collapse, fields)
 
 
 def _one(folder: Path, stem: str, endings: tuple[str, ...]) -> Path | None:

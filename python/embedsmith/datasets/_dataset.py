@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from embedsmith._phrases import counted
+from embedsmith.datasets._passages import describe, lifted
 from embedsmith.exceptions import DataError
 from embedsmith.metrics._inputs import first_ids
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from embedsmith.datasets._passages import Collapse
     from embedsmith.datasets._qrels import Qrels
     from embedsmith.datasets._texts import Corpus, Queries
 
@@ -48,6 +50,8 @@ class Dataset:
         Judgements left out because they name an unknown document or query.
     source : str or None
         What :func:`load_dataset` was given, word for word; it finds the data set again.
+    collapse : str or None
+        What made its texts passages of documents, if that was a word: a separator or a field.
 
     Raises
     ------
@@ -64,6 +68,7 @@ class Dataset:
     n_unjudged: int = 0
     n_dropped: int = 0
     source: str | None = None
+    collapse: str | None = None
     _hash: str | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -114,9 +119,11 @@ class Dataset:
             If a part is empty, or judgements name unknown documents or queries.
         """
         _check_filled(name, corpus, queries, qrels)
+        if corpus.documents is not None:
+            qrels = lifted(qrels, corpus.ids, corpus.documents)
         n_dropped = 0
         if allow_missing:
-            documents, asked = frozenset(corpus.ids), frozenset(queries.ids)
+            documents, asked = frozenset(corpus.judged_ids), frozenset(queries.ids)
             known = np.fromiter((d in documents for d in qrels.doc_ids), bool, len(qrels.doc_ids))
             judged = np.fromiter((q in asked for q in qrels.query_ids), bool, len(qrels))
             keep = known[qrels.rows] & np.repeat(judged, np.diff(qrels.offsets))
@@ -136,13 +143,44 @@ class Dataset:
             raise DataError(_unknown_message(name, qrels, *_unknown(corpus, queries, qrels)))
         return cls(name, split, corpus, judged_queries, qrels, path, n_unjudged, n_dropped)
 
+    def collapsed(self, collapse: Collapse) -> Dataset:
+        """Return the data set with its texts as passages of documents.
+
+        Parameters
+        ----------
+        collapse : str, mapping or callable
+            As :meth:`Corpus.collapsed` takes it.
+
+        Returns
+        -------
+        Dataset
+            Judgements are of documents: a document has the highest grade of its passages.
+
+        Raises
+        ------
+        DataError
+            If a passage has no document, or no id has the separator.
+
+        Examples
+        --------
+        >>> from embedsmith.datasets import Corpus, Qrels, Queries
+        >>> corpus, queries = Corpus(("a#1", "a#2"), ("x", "y")), Queries(("q",), ("y",))
+        >>> data = Dataset.build("d", corpus, queries, Qrels({"q": {"a#2": 1}}))
+        >>> data.collapsed("#").qrels["q"]
+        {'a': 1}
+        """
+        corpus = self.corpus.collapsed(collapse)
+        qrels = lifted(self.qrels, corpus.ids, corpus.judged_ids)
+        return replace(self, corpus=corpus, qrels=qrels, collapse=describe(collapse))
+
     @property
     def hash(self) -> str:
         """SHA-256 of the content, in hex; the same for the same content in any file format.
 
         The bytes are ``embedsmith.dataset/1``, then for corpus and queries the number of entries
         and each id and text, then for qrels the number of judgements and each query id, document
-        id and grade, in order. Strings are UTF-8 after their length in bytes; lengths, counts and
+        id and grade, in order; where texts are passages, ``passages`` and the document of each come
+        before the judgements. Strings are UTF-8 after their length in bytes; lengths, counts and
         grades are 8 bytes, little-endian, signed. Order counts, since ties and sums may depend on
         it; name, split and path do not.
         """
@@ -170,6 +208,9 @@ def _canonical(data: Dataset) -> Iterator[bytes]:
         for identifier, text in zip(texts.ids, texts.texts, strict=True):
             yield _string(identifier) + _string(text)
     yield _number(data.qrels.n_pairs)
+    if data.corpus.documents is not None:
+        yield b"passages"
+        yield from map(_string, data.corpus.documents)
     for query_id, judged in data.qrels.items():
         for doc_id, grade in judged.items():
             yield _string(query_id) + _string(doc_id) + _number(grade)
@@ -187,7 +228,7 @@ def _string(text: str) -> bytes:
 
 def _unknown(corpus: Corpus, queries: Queries, qrels: Qrels) -> tuple[list[str], list[str]]:
     """Return the judged documents and queries that are not there."""
-    documents, asked = frozenset(corpus.ids), frozenset(queries.ids)
+    documents, asked = frozenset(corpus.judged_ids), frozenset(queries.ids)
     used = np.zeros(len(qrels.doc_ids), bool)
     used[qrels.rows] = True
     judged = (doc_id for doc_id, is_used in zip(qrels.doc_ids, used, strict=True) if is_used)

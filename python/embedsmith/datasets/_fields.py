@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import io
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from embedsmith._deps import require
 from embedsmith.exceptions import DataError
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ _NESTED = "metadata"
 # Each key of an object stands before this, so that a line with fewer of them has no further keys.
 _KEY = re.compile(rb'"\s*:')
 _GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 def read_fields(path: Path, n_lines: int) -> dict[str, tuple[Any, ...]]:
@@ -33,7 +36,7 @@ def read_fields(path: Path, n_lines: int) -> dict[str, tuple[Any, ...]]:
     Parameters
     ----------
     path : Path
-        Plain or gzip.
+        Plain, gzip or zstd, told by the content.
     n_lines : int
         Entries that it has.
 
@@ -63,11 +66,18 @@ def read_fields(path: Path, n_lines: int) -> dict[str, tuple[Any, ...]]:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        zipped = file.read(2) == _GZIP
-    with gzip.open(path) if zipped else path.open("rb") as file:
+    with _unpacked(path) as file:
         for number, line in enumerate(file):
             yield line if number else line.removeprefix(codecs.BOM_UTF8)
+
+
+def _unpacked(path: Path) -> BinaryIO:
+    with path.open("rb") as file:
+        start = file.read(len(_ZSTD))
+    if start == _ZSTD:
+        arrow = require("pyarrow", extra="data", feature="Reading the fields of a zstd file")
+        return io.BufferedReader(arrow.CompressedInputStream(str(path), "zstd"))
+    return cast("BinaryIO", gzip.open(path)) if start.startswith(_GZIP) else path.open("rb")
 
 
 def _fields(line: bytes, path: Path) -> dict[str, Any]:

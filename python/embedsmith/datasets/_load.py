@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from embedsmith.datasets._beir import load_beir
 from embedsmith.datasets._pairs import load_pairs
+from embedsmith.datasets._passages import describe
 from embedsmith.datasets._paths import existing
 from embedsmith.exceptions import DataError
 
 if TYPE_CHECKING:
     from embedsmith.datasets._dataset import Dataset
+    from embedsmith.datasets._passages import Collapse
 
 __all__ = ["load_dataset"]
 
@@ -28,6 +30,7 @@ def load_dataset(
     split: str = "test",
     format: Format | None = None,  # noqa: A002 - the word users expect
     allow_missing: bool = False,
+    collapse: Collapse | None = None,
 ) -> Dataset:
     """Read a labelled retrieval set.
 
@@ -60,6 +63,10 @@ def load_dataset(
     allow_missing : bool, default False
         Go on where judgements name unknown documents or queries, without these judgements;
         ``Dataset.n_dropped`` counts them.
+    collapse : str, mapping or callable, optional
+        Take the texts as passages of documents, as :meth:`Corpus.collapsed` does: ``"#"`` makes
+        ``a#1`` a passage of ``a``, and ``"field:NAME"`` reads the document from that field of the
+        corpus. Judgements may name documents or passages.
 
     Returns
     -------
@@ -91,17 +98,25 @@ def load_dataset(
         if format == "jsonl":
             msg = f"{name} is in BEIR's layout. Leave format out, or pass format='beir'."
             raise DataError(msg)
-        data = _load_sample(name.removeprefix(_SAMPLE), split=split, allow_missing=allow_missing)
+        data = _load_sample(
+            name.removeprefix(_SAMPLE),
+            split=split,
+            allow_missing=allow_missing,
+            collapse=collapse,
+        )
     else:
         place = existing(path)
         if (format or ("beir" if place.is_dir() else "jsonl")) == "beir":
-            data = load_beir(place, split=split, allow_missing=allow_missing)
+            data = load_beir(place, split=split, allow_missing=allow_missing, collapse=collapse)
         else:
             data = load_pairs(place, split=split)
-    return replace(data, source=name)
+            data = data if collapse is None else data.collapsed(collapse)
+    return replace(data, source=name, collapse=describe(collapse))
 
 
-def _load_sample(name: str, *, split: str, allow_missing: bool) -> Dataset:
+def _load_sample(
+    name: str, *, split: str, allow_missing: bool, collapse: Collapse | None
+) -> Dataset:
     samples = resources.files("embedsmith.datasets") / "samples"
     # Nothing beside the listed names is opened: a name is no path.
     names = sorted(entry.name for entry in samples.iterdir()) if samples.is_dir() else []
@@ -110,4 +125,4 @@ def _load_sample(name: str, *, split: str, allow_missing: bool) -> Dataset:
         msg = f"there is no sample {name!r}. Those that exist: {known}."
         raise DataError(msg)
     with resources.as_file(samples / name) as folder:
-        return load_beir(Path(folder), split=split, allow_missing=allow_missing)
+        return load_beir(Path(folder), split=split, allow_missing=allow_missing, collapse=collapse)

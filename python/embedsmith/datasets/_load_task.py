@@ -20,6 +20,7 @@ from embedsmith.exceptions import DataError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from embedsmith.datasets._passages import Collapse
     from embedsmith.datasets._task_data import TaskData
 
 __all__ = ["AnyTaskData", "check_same_task", "check_task", "load_task"]
@@ -38,6 +39,7 @@ def load_task(
     split: str = "test",
     columns: Mapping[str, str] | None = None,
     allow_missing: bool = False,
+    collapse: Collapse | None = None,
 ) -> AnyTaskData:
     r"""Read the labelled set of a task.
 
@@ -72,6 +74,8 @@ def load_task(
         What the file calls a column: ``{"sentence1": "premise"}``.
     allow_missing : bool, default False
         For retrieval, as in :func:`load_dataset`.
+    collapse : str, mapping or callable, optional
+        Likewise.
 
     Returns
     -------
@@ -100,7 +104,7 @@ def load_task(
         if columns:
             msg = "columns renames no part of a retrieval set. Leave it out."
             raise DataError(msg)
-        return load_dataset(path, split=split, allow_missing=allow_missing)
+        return load_dataset(path, split=split, allow_missing=allow_missing, collapse=collapse)
     place = existing(path)
     if task == "classification":
         if not place.is_dir():

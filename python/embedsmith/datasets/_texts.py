@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from embedsmith.datasets._passages import documents_of
 from embedsmith.exceptions import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from embedsmith.datasets._passages import Collapse
 
 __all__ = ["Corpus", "Queries"]
 
@@ -69,6 +72,9 @@ class Corpus(_Texts):
     texts : tuple of str
         What is embedded, one for each id. Readers join title, blank and text; without a title
         there is no leading blank.
+    documents : tuple of str, optional
+        If the texts are passages: the id of the document that each is a part of. Judgements and
+        results are then of documents. :meth:`collapsed` makes them.
 
     Raises
     ------
@@ -77,9 +83,57 @@ class Corpus(_Texts):
 
     Examples
     --------
-    >>> len(Corpus(("d1", "d2"), ("first text", "second text")))
-    2
+    >>> corpus = Corpus(("d1#1", "d1#2"), ("first text", "second text"))
+    >>> len(corpus), corpus.collapsed("#").documents
+    (2, ('d1', 'd1'))
     """
+
+    documents: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        # Two arguments: a class with slots is made anew, and a bare super() would miss it.
+        super(Corpus, self).__post_init__()
+        if self.documents is None:
+            return
+        object.__setattr__(self, "documents", tuple(self.documents))
+        if len(self.documents) != len(self.ids):
+            msg = (
+                f"Corpus has {len(self.ids)} passages but {len(self.documents)} documents. "
+                "Pass the document of each passage."
+            )
+            raise DataError(msg)
+        _check_strings("Corpus", "document", self.documents)
+
+    @property
+    def judged_ids(self) -> tuple[str, ...]:
+        """The ids that judgements name: documents of passages, else the texts' own."""
+        return self.ids if self.documents is None else self.documents
+
+    def collapsed(
+        self, collapse: Collapse, fields: Mapping[str, Sequence[Any]] | None = None
+    ) -> Corpus:
+        """Return the corpus as passages of documents.
+
+        Parameters
+        ----------
+        collapse : str, mapping or callable
+            A separator, such as ``"#"``: the document is what stands before its last occurrence in
+            an id, and an id without it is a document of its own. ``"field:NAME"``: that field of
+            the corpus. Else a mapping or a callable from passage ids to document ids.
+        fields : mapping of str to sequence, optional
+            Fields of the corpus, one value for each text; needed for ``"field:NAME"``.
+
+        Returns
+        -------
+        Corpus
+            With ``documents``.
+
+        Raises
+        ------
+        DataError
+            If a passage has no document, or no id has the separator.
+        """
+        return Corpus(self.ids, self.texts, documents_of(self.ids, collapse, fields))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from embedsmith._validate import as_count
@@ -12,11 +13,11 @@ from embedsmith.evaluation._variants import RESCORE_DEPTH, Plan
 from embedsmith.exceptions import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable
 
-    from embedsmith.datasets import Dataset
+    from embedsmith.evaluation._measurer import Measurer
     from embedsmith.evaluation._model_result import ModelResult
-    from embedsmith.metrics import Measure, MetricTable
+    from embedsmith.search import TopK
 
 __all__ = ["EXCERPT_CHARS", "RESCORE_DEPTH", "SMALL_SLICE", "WORST", "Axes"]
 
@@ -97,8 +98,8 @@ class Axes:
     def answer(
         self,
         model: ModelResult,
-        data: Dataset,
-        measured: Callable[[Sequence[Measure]], MetricTable],
+        measurer: Measurer,
+        hits: TopK,
     ) -> ModelResult:
         """Return a model's part with what can be told of it alone.
 
@@ -106,10 +107,10 @@ class Axes:
         ----------
         model : ModelResult
             Measured.
-        data : Dataset
-            What it was measured on.
-        measured : callable
-            Measures its run by further measures.
+        measurer : Measurer
+            Measured it.
+        hits : TopK
+            What it found.
 
         Returns
         -------
@@ -118,15 +119,20 @@ class Axes:
         """
         if model.run is None:
             return model
+        passages = measurer.passages
+        shown = {} if passages is None else {"passage": passages.finder(measurer.data, hits)}
         return replace(
             model,
-            curve=recall_curve(measured, min(model.depth, len(data.corpus))),
+            curve=recall_curve(
+                partial(measurer.table, hits), min(model.depth, len(measurer.doc_ids))
+            ),
             worst=worst_queries(
-                data,
+                measurer.data,
                 model.table,
                 model.run,
                 count=self.worst,
                 chars=self.excerpt_chars if self.excerpts else None,
+                **shown,
             ),
         )
 

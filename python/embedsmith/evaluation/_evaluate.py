@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from embedsmith._typing import Json, Task
+    from embedsmith.datasets._passages import Collapse
 
 __all__ = ["DEFAULT_MEASURES", "evaluate"]
 
@@ -57,6 +58,7 @@ def evaluate(
     allow_download: bool = False,
     cache: EmbeddingCache | str | Path | bool | None = None,
     allow_missing: bool = False,
+    collapse: Collapse | None = None,
     seed: int = 0,
     confidence: float = 0.95,
     fine_tune_below: float = 0.8,
@@ -115,6 +117,10 @@ def evaluate(
         False caches nothing.
     allow_missing : bool, default False
         Drop judgements of unknown documents, and count them, when ``data`` is a path.
+    collapse : str, mapping or callable, optional
+        For retrieval: take the corpus as passages of documents (``"#"``: ``a#1`` is a passage of
+        ``a``), as ``load_dataset`` does. A document counts by its best passage, measures are of
+        documents, and passages are searched until ``depth`` documents are among them.
     seed : int, default 0
         Of all resampling; equal seeds give equal results on any number of threads.
     confidence : float, default 0.95
@@ -204,9 +210,16 @@ def evaluate(
     )
     if isinstance(data, (Dataset, TaskData)):
         check_same_task(data, task)
+        if collapse is not None and isinstance(data, Dataset):
+            data = data.collapsed(collapse)
     else:
         data = load_task(
-            data, task or "retrieval", split=split, columns=columns, allow_missing=allow_missing
+            data,
+            task or "retrieval",
+            split=split,
+            columns=columns,
+            allow_missing=allow_missing,
+            collapse=collapse,
         )
     progress = progress or Silent()
     job: RetrievalJob | TaskJob
@@ -222,7 +235,7 @@ def evaluate(
         )
         job = RetrievalJob(data, parsed, judge, axes, depth=depth, progress=progress)
     else:
-        refuse_axes(data.task, slices=slices, dims=dims, precisions=precisions)
+        refuse_axes(data.task, slices=slices, dims=dims, precisions=precisions, collapse=collapse)
         job = TaskJob(data, measures, judge, experiments)
     options: Json = {
         "device": device,

@@ -329,7 +329,8 @@ def _check_ids(data: Dataset) -> None:
         np.zeros((n_queries, 1), dtype=np.float32),
         np.zeros((n_queries, 1), dtype=np.int64),
         data.queries.ids,
-        data.corpus.ids,
+        # Of passages, the run names the documents.
+        tuple(dict.fromkeys(data.corpus.judged_ids)),
     )
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "probe.run"

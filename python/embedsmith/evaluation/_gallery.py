@@ -11,7 +11,7 @@ from embedsmith.evaluation._ranking import ranked
 from embedsmith.evaluation._worst_query import Expected, Retrieved, WorstQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from embedsmith.datasets import Dataset, Run
     from embedsmith.metrics import MetricTable
@@ -29,7 +29,7 @@ def worst_queries(
     run: Run,
     *,
     count: int,
-    passages: Mapping[tuple[str, str], str] | None = None,
+    passage: Callable[[str, str], str] = lambda _, document: document,
     chars: int | None = EXCERPT_CHARS,
 ) -> tuple[WorstQuery, ...]:
     """Return the queries with the lowest values of the table's first measure.
@@ -48,8 +48,8 @@ def worst_queries(
         What it found.
     count : int
         Most queries to return.
-    passages : mapping of (str, str) to str, optional
-        For a query and a document, the id of the passage that was found.
+    passage : callable, optional
+        From a query and a document to the passage whose text is shown.
     chars : int or None
         Most characters of a text; None leaves all texts out.
 
@@ -70,11 +70,6 @@ def worst_queries(
         found.append((value, -min(ranks.values(), default=math.inf), row, query, relevant, ranks))
     worst = sorted(found, key=lambda entry: entry[:3])[:count]
     lists = {entry[3]: ranked(run.get(entry[3], {}).items())[:_MOST_RETRIEVED] for entry in worst}
-    passage_of = passages or {}
-
-    def passage(query: str, doc: str) -> str:
-        return passage_of.get((query, doc), doc)
-
     expected = {
         query: sorted(relevant.items(), key=lambda pair: (-pair[1], pair[0]))
         for _, _, _, query, relevant, _ in worst

@@ -56,6 +56,9 @@ class DataSummary:
         Texts that are empty or blank; they are embedded like any other.
     n_repeated_documents : int
         Documents with the very text of one before them: no model can tell the two apart.
+    n_passages : int or None
+        Texts that were searched, if they are passages of the documents; blank and repeated ones
+        are then passages too. None: each text is a document.
     unit : str
         What is measured one by one: ``"query"``, ``"pair"``, ``"text"``.
     n_texts, n_labels, n_train : int
@@ -73,6 +76,7 @@ class DataSummary:
     n_blank_documents: int
     n_blank_queries: int
     n_repeated_documents: int
+    n_passages: int | None = field(default=None, metadata=ADDED)
     unit: str = field(default="query", metadata=ADDED)
     n_texts: int = field(default=0, metadata=ADDED)
     n_labels: int = field(default=0, metadata=ADDED)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from embedsmith.datasets import Run
 from embedsmith.evaluation._definitions import define
 from embedsmith.evaluation._measurer import Measurer, as_scores
 from embedsmith.evaluation._model_result import ModelResult
+from embedsmith.evaluation._passages import Passages
 from embedsmith.evaluation._resampling import Resampling
 from embedsmith.evaluation._result import DataSummary
 from embedsmith.evaluation._slices import Slicer
@@ -80,7 +79,7 @@ class RetrievalJob:
         self._resampling = Resampling(judge.confidence, judge.seed, judge.threads)
         self._slicer = Slicer(axes.slices, axes.small_slice, self._resampling)
         self._slicer.check(data.queries)
-        self._measurer = Measurer(data, judge.seed, judge.threads)
+        self._measurer = Measurer(data, judge.seed, judge.threads, Passages.of(data.corpus))
         self.variation: Variation | None = Variation(
             axes.plan, self._measurer, measures, self.depth, progress
         )
@@ -90,7 +89,7 @@ class RetrievalJob:
     @property
     def settings(self) -> dict[str, Any]:
         """What of ``Settings`` is this task's own."""
-        return self._axes.settings()
+        return {**self._axes.settings(), "collapse": self._data.collapse}
 
     @property
     def definitions(self) -> dict[str, str]:
@@ -149,7 +148,7 @@ class RetrievalJob:
             dim=observation.dim,
             encoder=observation.encoder,
             table=table,
-            run=Run.from_topk(hits.scores, hits.rows, data.queries.ids, data.corpus.ids),
+            run=measurer.run(hits),
             depth=self.depth,
             truncation=observation.truncation,
             verdict=verdict,
@@ -160,7 +159,7 @@ class RetrievalJob:
                 for form, measured in observation.variants
             ),
         )
-        return self._axes.answer(result, data, partial(measurer.table, hits))
+        return self._axes.answer(result, measurer, hits)
 
 
 def deepest(measures: Sequence[Measure]) -> int:
@@ -184,11 +183,12 @@ def _depth(depth: int | None, measures: Sequence[Measure]) -> int:
 
 
 def _summary(data: Dataset) -> DataSummary:
+    passages = data.corpus.documents
     return DataSummary(
         name=data.name,
         split=data.split,
         hash=data.hash,
-        n_documents=len(data.corpus),
+        n_documents=len(set(data.corpus.judged_ids)),
         n_queries=len(data.queries),
         n_judgements=data.qrels.n_pairs,
         n_unjudged=data.n_unjudged,
@@ -196,4 +196,5 @@ def _summary(data: Dataset) -> DataSummary:
         n_blank_documents=data.corpus.n_empty,
         n_blank_queries=data.queries.n_empty,
         n_repeated_documents=len(data.corpus) - len(set(data.corpus.texts)),
+        n_passages=None if passages is None else len(passages),
     )

@@ -14,6 +14,7 @@ from embedsmith.backends import Bm25, Encoder, Fingerprint
 from embedsmith.datasets import Dataset
 from embedsmith.evaluation._json import to_json
 from embedsmith.evaluation._memory import PeakMemory
+from embedsmith.evaluation._passages import Passages, best_documents
 from embedsmith.evaluation._systems import (
     DenseSystem,
     LexicalSystem,
@@ -173,7 +174,9 @@ class Runner:
         self.progress.note(f"{label}: {_told(system, reading)}")
         start = time.perf_counter()
         with _stage(self.progress, label, "searching", len(queries)):
-            hits = system.search(self.settings.depth)
+            hits = best_documents(
+                system.search, Passages.of(data.corpus), self.settings.depth, len(queries)
+            )
             self.progress.advance(len(queries))
         search_s = time.perf_counter() - start
         timing = self._timing(

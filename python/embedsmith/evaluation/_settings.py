@@ -52,6 +52,9 @@ class Settings:
         What the embeddings are measured on.
     n_experiments, samples_per_label, n_neighbors : int
         As ``evaluate`` takes them for classification and clustering.
+    collapse : str or None
+        Separator or field by which passages became documents; None also for a mapping, which
+        lives in Python only. ``DataSummary.n_passages`` tells that there are passages.
     slices, small_slice, worst, excerpts, excerpt_chars, dims, precisions, rescore_depth
         As ``evaluate`` takes them.
     """
@@ -77,6 +80,7 @@ class Settings:
     n_experiments: int = dataclasses.field(default=10, metadata=ADDED)
     samples_per_label: int = dataclasses.field(default=8, metadata=ADDED)
     n_neighbors: int = dataclasses.field(default=5, metadata=ADDED)
+    collapse: str | None = dataclasses.field(default=None, metadata=ADDED)
     slices: tuple[str, ...] = dataclasses.field(default=(), metadata=ADDED)
     small_slice: int = dataclasses.field(default=SMALL_SLICE, metadata=ADDED)
     worst: int = dataclasses.field(default=WORST, metadata=ADDED)

@@ -17,7 +17,7 @@ from embedsmith.search import Index
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from embedsmith._typing import F32Array, Json, Metric
+    from embedsmith._typing import F32Array, I64Array, Json, Metric
     from embedsmith.backends import BatchModel, Bm25, Encoder, Fingerprint, Role
     from embedsmith.evaluation._progress import Progress
     from embedsmith.search import TopK
@@ -119,8 +119,8 @@ class System(Protocol):
     def read(self, documents: Sequence[str], queries: Sequence[str], progress: Progress) -> Reading:
         """Embed or index all texts."""
 
-    def search(self, depth: int) -> TopK:
-        """Return the best ``depth`` documents of each query that was read."""
+    def search(self, depth: int, places: I64Array | None = None) -> TopK:
+        """Return the best ``depth`` texts of each query that was read, or of those at places."""
 
     def answer(self, query: str, k: int) -> TopK:
         """Answer one query alone, from its text, without any cache."""
@@ -237,9 +237,12 @@ class DenseSystem:
         """Embed one text, without any cache."""
         self._timed.encode([text], role="query")
 
-    def search(self, depth: int) -> TopK:
-        """Compare every query with every document."""
-        return self._search(self._queries, depth)
+    def search(self, depth: int, places: I64Array | None = None) -> TopK:
+        """Compare every query, or those at some places, with every document."""
+        queries = self._queries
+        return self._search(
+            queries if queries is None or places is None else queries[places], depth
+        )
 
     def answer(self, query: str, k: int) -> TopK:
         """Embed one query and compare it with every document."""
@@ -310,9 +313,10 @@ class LexicalSystem:
             throughput=Throughput(len(documents), seconds),
         )
 
-    def search(self, depth: int) -> TopK:
+    def search(self, depth: int, places: I64Array | None = None) -> TopK:
         """Score every document that shares a word with the query."""
-        return self._model.search(self._queries, depth)
+        queries = self._queries if places is None else [self._queries[place] for place in places]
+        return self._model.search(queries, depth)
 
     def answer(self, query: str, k: int) -> TopK:
         """Search one query."""

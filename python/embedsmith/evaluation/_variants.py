@@ -10,6 +10,7 @@ import numpy as np
 
 from embedsmith._validate import as_count
 from embedsmith.evaluation._measurer import Measurer, as_scores
+from embedsmith.evaluation._passages import best_documents
 from embedsmith.evaluation._small_vectors import (
     are_unit,
     bytes_per_vector,
@@ -349,12 +350,33 @@ class Variation:
         self.progress.begin(label, "searching smaller vectors", len(forms))
         try:
             for form, searched in search.each(forms):
-                hits = as_scores(searched.search(self.depth), searched.metric)
+                hits = as_scores(self._hits(searched, form, label), searched.metric)
                 tables.append((form, self.measurer.table(hits, self.measures)))
                 self.progress.advance(1)
         finally:
             self.progress.end()
         return tuple(tables)
+
+    def _hits(self, searched: Searched, form: Form, label: str) -> TopK:
+        passages = self.measurer.passages
+        n_queries = len(self.measurer.data.queries)
+        hits = best_documents(searched.search, passages, self.depth, n_queries)
+        if passages is not None and form.rescore is not None:
+            looked_at = max(measure.cutoff or 0 for measure in self.measures)
+            least = min(looked_at, len(passages.ids))
+            n_short = int((np.count_nonzero(hits.rows >= 0, axis=1) < least).sum())
+            if n_short:
+                logger.warning(
+                    "%s, %d columns, binary: the best %d passages of %d of %d queries are of fewer "
+                    "than %d documents. Raise rescore_depth (--rescore-depth).",
+                    label,
+                    form.dim,
+                    self.plan.rescore_depth,
+                    n_short,
+                    n_queries,
+                    least,
+                )
+        return hits
 
 
 def as_variant(

@@ -27,6 +27,11 @@ def folder(tmp_path):
     return tmp_path
 
 
+def zstd(text):
+    pyarrow = pytest.importorskip("pyarrow", reason="needs the extra 'data'")
+    return pyarrow.Codec("zstd").compress(text, asbytes=True)
+
+
 def write(folder, queries, *, ending=".jsonl", encode=bytes):
     text = "\n".join(json.dumps(query) for query in queries) + "\n"
     (folder / f"queries{ending}").write_bytes(encode(text.encode("utf-8")))
@@ -39,6 +44,7 @@ def write(folder, queries, *, ending=".jsonl", encode=bytes):
         (".jsonl.gz", gzip.compress),
         (".jsonl", lambda text: codecs.BOM_UTF8 + text.replace(b"\n", b"\r\n\r\n")),
         (".jsonl", lambda text: codecs.BOM_UTF8 + b"\n" + text),
+        (".jsonl", zstd),
     ],
 )
 def test_fields_are_kept_beside_the_judged_queries(folder, ending, encode):

@@ -39,6 +39,7 @@ def test_the_command_carries_every_setting_that_can_change_a_number():
         small_slice=5,
         worst=3,
         excerpts=False,
+        collapse="#",
         excerpt_chars=20,
         dims=(64, 32),
         precisions=("int8",),
