@@ -17,6 +17,8 @@ class GivenEmbeddings:
     comparison is to see definitions, not float32's rounding.
     """
 
+    mteb_model_meta = None
+
     def __init__(self, table: Mapping[str, np.ndarray]) -> None:
         self.table = {text: vector.astype(np.float64) for text, vector in table.items()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 import embedsmith as es
 from embedsmith.backends.fake import FakeEncoder
+from embedsmith.evaluation.tasks._classification import few_shot_draws
+from embedsmith.evaluation.tasks._confusion import CLASS_MEASURES
 from tests.parity.mteb_embeddings import GivenEmbeddings, Remembering
 
 mteb = pytest.importorskip("mteb", reason="needs mteb")
@@ -112,3 +115,131 @@ def test_pair_classification_is_mtebs(encoder, shared_data):
     f1 = task._find_best_f1_and_threshold(cosine, labels, True)  # noqa: FBT003 - theirs
     assert thresholds["cosine_accuracy_threshold"] == pytest.approx(accuracy[1], abs=1e-9)
     assert thresholds["cosine_f1_threshold"] == pytest.approx(f1[3], abs=1e-9)
+
+
+def test_few_shot_draws_are_mtebs():
+    from mteb.abstasks.classification import AbsTaskClassification
+
+    labels = [str(label) for label in np.random.default_rng(1).integers(0, 5, 200)]
+    task: Any = SimpleNamespace(seed=42, samples_per_label=8, label_column_name="label")
+    rows = datasets.Dataset.from_dict({"label": labels})
+    order, theirs = None, []
+    for experiment in range(4):
+        _, order, drawn = AbsTaskClassification._undersample_data(task, rows, experiment, order)
+        theirs.append(drawn)
+    assert few_shot_draws(labels, samples_per_label=8, n_experiments=4, seed=42) == theirs
+
+
+def intents(shared_data, n_labels=6) -> es.LabelledTexts:
+    """Return a small part of banking77: a few intents, the first texts of each."""
+    data = es.load_task(shared_data / "banking77", "classification")
+    assert isinstance(data, es.LabelledTexts)
+    wanted = data.known_labels[:n_labels]
+    train = [
+        pair
+        for label in wanted
+        for pair in [p for p in zip(data.train_texts, data.train_labels) if p[1] == label][:20]  # noqa: B905
+    ]
+    test = [
+        pair
+        for label in wanted
+        for pair in [p for p in zip(data.texts, data.labels) if p[1] == label][:15]  # noqa: B905
+    ]
+    return es.LabelledTexts(*zip(*train, strict=True), *zip(*test, strict=True))
+
+
+@pytest.mark.parametrize("prefix", ["", "knn_"])
+def test_classification_is_mtebs(encoder, shared_data, prefix):
+    from mteb.abstasks.classification import AbsTaskClassification
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+
+    data = intents(shared_data)
+    names = [f"{prefix}{name}" for name in CLASS_MEASURES]
+    model = es.evaluate(
+        encoder, data, measures=names, n_experiments=4, samples_per_label=5, latency_queries=0
+    ).models[0]
+    task = AbsTaskClassification.__new__(AbsTaskClassification)
+    task.seed = 42
+    task.n_experiments, task.samples_per_label = 4, 5
+    task.evaluator_model = (
+        KNeighborsClassifier(n_neighbors=5)
+        if prefix
+        else LogisticRegression(max_iter=100, random_state=42)
+    )
+    task.metadata = metadata("Banking77Classification")
+    theirs = task._evaluate_subset(
+        GivenEmbeddings(encoder.table),
+        datasets.DatasetDict(
+            train=datasets.Dataset.from_dict(
+                {"text": list(data.train_texts), "label": list(data.train_labels)}
+            ),
+            test=datasets.Dataset.from_dict({"text": list(data.texts), "label": list(data.labels)}),
+        ),
+        encode_kwargs={},
+        timer=timer(),
+        **WHERE,
+    )
+    for name in CLASS_MEASURES:
+        assert model.table.mean[prefix + name] == pytest.approx(theirs[name], abs=1e-12), name
+        each = [scores[name] for scores in theirs["scores_per_experiment"]]
+        assert model.details["per_experiment"][prefix + name] == pytest.approx(each, abs=1e-12)
+
+
+def test_clustering_is_mtebs(encoder, shared_data):
+    from mteb.abstasks.clustering import _evaluate_clustering_bootstrapped
+
+    data = intents(shared_data)
+    clusters = es.TextClusters(data.texts, data.labels)
+    model = es.evaluate(encoder, clusters, n_experiments=3, latency_queries=0).models[0]
+    table = GivenEmbeddings(encoder.table).table
+    theirs, assigned = _evaluate_clustering_bootstrapped(
+        np.stack([table[text] for text in clusters.texts]),
+        [[label] for label in clusters.labels],
+        n_clusters=3,
+        cluster_size=16_384,
+        kmean_batch_size=512,
+        max_depth=None,
+        rng_state=random.Random(42),  # noqa: S311 - mteb's
+        seed=42,
+    )
+    for name in ("v_measure", "ami"):
+        expected = theirs[name]["Level 0"]
+        assert model.table.per_query[name] == pytest.approx(expected, abs=1e-12)
+    # The Rand index is not among mteb's; the clusters that it is of are.
+    from sklearn.metrics import adjusted_rand_score
+
+    draw = random.Random(42).choices(range(len(clusters)), k=16_384)  # noqa: S311 - likewise
+    gold = [clusters.labels[row] for row in draw]
+    ari = adjusted_rand_score(gold, assigned["Level 0"][0])
+    assert model.table.per_query["ari"][0] == pytest.approx(ari, abs=1e-12)
+
+
+def test_bitext_mining_is_mtebs(encoder, shared_data):
+    from mteb._evaluators.text.bitext_mining_evaluator import BitextMiningEvaluator
+    from mteb.abstasks.text.bitext_mining import AbsTaskBitextMining
+
+    pairs = some_pairs(shared_data)
+    # Paraphrases stand in for translations: the definitions are the same for any two sides.
+    alike = [i for i, score in enumerate(pairs.scores) if score >= 4]
+    sources = list(dict.fromkeys(pairs.sentences1[i] for i in alike))
+    targets = [f"{pairs.sentences2[alike[i]]} {i}" for i in range(len(sources))]
+    data = es.ParallelTexts(sources, targets)
+    ours = es.evaluate(encoder, data, measures="all", latency_queries=0).models[0].table.mean
+    task = AbsTaskBitextMining.__new__(AbsTaskBitextMining)
+    gold = [(i, i) for i in range(len(sources))]
+    columns = {"sentence1": sources, "sentence2": targets}
+    for prefix, way in (
+        ("", ("sentence1", "sentence2")),
+        ("reverse_", ("sentence2", "sentence1")),
+    ):
+        found = BitextMiningEvaluator(
+            datasets.Dataset.from_dict(columns),
+            task_metadata=metadata("Tatoeba"),
+            pair_columns=[way],
+            timer=timer(),
+            **WHERE,
+        )(GivenEmbeddings(encoder.table), encode_kwargs={})
+        theirs = task._compute_metrics(found["-".join(way)], gold)
+        for name, value in theirs.items():
+            assert ours[prefix + name] == pytest.approx(value, abs=1e-12), prefix + name

@@ -22,6 +22,7 @@ _LIBRARIES = (
     "numpy",
     "onnxruntime",
     "PyStemmer",
+    "scikit-learn",
     "sentence-transformers",
     "tokenizers",
     "torch",

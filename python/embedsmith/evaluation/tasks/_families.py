@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from embedsmith.datasets import LabelledPairs, ScoredPairs
+from embedsmith.datasets import (
+    LabelledPairs,
+    LabelledTexts,
+    ParallelTexts,
+    ScoredPairs,
+    TextClusters,
+)
+from embedsmith.evaluation.tasks._bitext import BitextMining
+from embedsmith.evaluation.tasks._classification import Classification
+from embedsmith.evaluation.tasks._clustering import Clustering
 from embedsmith.evaluation.tasks._pair_classification import PairClassification
 from embedsmith.evaluation.tasks._sts import TextSimilarity
 
@@ -30,5 +39,11 @@ def family_of(data: TaskData, experiments: Experiments) -> Family:
         return TextSimilarity(data, seed=experiments.seed)
     if isinstance(data, LabelledPairs):
         return PairClassification(data, seed=experiments.seed)
+    if isinstance(data, LabelledTexts):
+        return Classification(data, experiments)
+    if isinstance(data, TextClusters):
+        return Clustering(data, experiments)
+    if isinstance(data, ParallelTexts):
+        return BitextMining(data, seed=experiments.seed)
     msg = f"there is no task for {type(data).__name__}"
     raise TypeError(msg)

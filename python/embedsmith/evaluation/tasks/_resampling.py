@@ -35,15 +35,21 @@ class Resampling:
         Items to draw from, with replacement, as many as there are.
     seed : int
         Equal seeds draw equal items, whatever is measured on them.
+    stream : int, default 0
+        Another stream of the same seed is independent of the first.
+    most : int, default 10,000
+        Resamples wanted.
     """
 
     n_items: int
     seed: int
+    stream: int = 0
+    most: int = _MOST
 
     @property
     def n_resamples(self) -> int:
-        """Number of resamples: 10,000, and fewer where there are more than 10,000 items."""
-        return int(np.clip(_BUDGET // max(self.n_items, 1), _FEWEST, _MOST))
+        """Number of resamples: ``most``, and fewer where there are very many items."""
+        return min(self.most, max(_FEWEST, _BUDGET // max(self.n_items, 1)))
 
     def blocks(self) -> Iterator[I64Array]:
         """Yield how often each item was drawn, in blocks of resamples.
@@ -54,7 +60,7 @@ class Resampling:
             Rows sum to ``n_items``.
         """
         # Philox is counter-based: its stream does not depend on the platform.
-        random = np.random.Generator(np.random.Philox(self.seed))
+        random = np.random.Generator(np.random.Philox([self.seed, self.stream]))
         n = self.n_items
         step = max(1, _BLOCK // n)
         for start in range(0, self.n_resamples, step):
