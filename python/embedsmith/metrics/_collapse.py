@@ -70,7 +70,8 @@ def collapsed_array(run: ArrayRun, document_of: Any) -> ArrayRun:
     if int(rows.max()) >= len(document_of) or int(rows.min()) < -1:
         msg = f"the run names rows outside 0 to {len(document_of) - 1}; pass all doc_ids."
         raise ShapeError(msg)
-    if bool((np.diff(np.where(rows < 0, -np.inf, run.scores), axis=1) > 0).any()):
+    filled = rows[:, 1:] >= 0
+    if bool((filled & (run.scores[:, 1:] > run.scores[:, :-1])).any()):
         msg = "a list of the run is not sorted; sort each list by falling score to collapse it."
         raise DataError(msg)
     documents = np.where(rows < 0, -1, document_of[rows])

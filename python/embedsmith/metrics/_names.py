@@ -94,7 +94,9 @@ def _read(text: str) -> tuple[Kind, dict[str, Any], str | None] | None:
     match = _NAME.fullmatch(text)
     if match and match[1] in ALIASES:
         kind, fixed = ALIASES[match[1]]
-        return kind, {**fixed, **_parameters(text, match[2])}, match[3]
+        given = {**fixed, **_parameters(text, match[2])}
+        # ir_measures counts the relevant documents retrieved as NumRet(rel=1).
+        return "NumRelRet" if kind == "NumRet" and "rel" in given else kind, given, match[3]
     match = _TAILED.fullmatch(text)
     if not match or match[1] not in ALIASES:
         return None
