@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         load_dataset,
         load_task,
     )
-    from embedsmith.evaluation import EvaluationResult, evaluate
+    from embedsmith.evaluation import EvaluationResult, ResultComparison, compare_results, evaluate
     from embedsmith.metrics import (
         Evaluator,
         MetricTable,
@@ -75,6 +75,7 @@ _HOMES: dict[str, str] = {
     "ParallelTexts": "embedsmith.datasets",
     "Qrels": "embedsmith.datasets",
     "Queries": "embedsmith.datasets",
+    "ResultComparison": "embedsmith.evaluation",
     "Run": "embedsmith.datasets",
     "RunComparison": "embedsmith.metrics",
     "ScoredPairs": "embedsmith.datasets",
@@ -82,6 +83,7 @@ _HOMES: dict[str, str] = {
     "TextClusters": "embedsmith.datasets",
     "TopK": "embedsmith.search",
     "Verdict": "embedsmith.metrics",
+    "compare_results": "embedsmith.evaluation",
     "compare_runs": "embedsmith.metrics",
     "compare_tables": "embedsmith.metrics",
     "corrected_p": "embedsmith.metrics",
@@ -118,6 +120,7 @@ __all__ = [
     "ParallelTexts",
     "Qrels",
     "Queries",
+    "ResultComparison",
     "Run",
     "RunComparison",
     "ScoredPairs",
@@ -126,6 +129,7 @@ __all__ = [
     "TopK",
     "Verdict",
     "__version__",
+    "compare_results",
     "compare_runs",
     "compare_tables",
     "corrected_p",

@@ -296,3 +296,12 @@ def test_twenty_models_fit_a_telephone(browser, full_result, tmp_path):
     page.goto(place.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
     context.close()
+
+
+def test_a_report_is_written_as_pdf(browser, full_result, tmp_path):
+    """The browser of the other tests is there, so that the library finds it too."""
+    assert browser
+    place = write_report(full_result, tmp_path / "report.pdf")
+    content = place.read_bytes()
+    assert content.startswith(b"%PDF")
+    assert b"/StructTreeRoot" in content

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from embedsmith import _core
+from embedsmith.cli._compare import COMPARE_EPILOG, compare_command
 from embedsmith.cli._eval import EVAL_EPILOG, eval_command
 from embedsmith.cli._report import REPORT_EPILOG, report_command
 
@@ -33,6 +34,7 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_options)
     app.command("eval", epilog=EVAL_EPILOG)(eval_command)
+    app.command("compare", epilog=COMPARE_EPILOG)(compare_command)
     app.command("report", epilog=REPORT_EPILOG)(report_command)
     return app
 

@@ -44,7 +44,7 @@ class ExitCode(enum.IntEnum):
 EXIT_CODES_HELP = """\
 Exit codes:
   0    done
-  1    a gate failed (no command has a gate yet)
+  1    a gate failed: compare --fail-if-worse found a model that is worse
   2    usage: an option, a measure, or a model that does not exist
   3    data: a file or a data set that cannot be used
   4    environment: a missing package or device, a place that cannot be written

@@ -42,7 +42,8 @@ def report_command(
         typer.Option(
             "--format",
             metavar="NAME",
-            help="html. Default: as the file's name ends.",
+            help="html, md or pdf (by an installed Chromium, Chrome or Edge). Default: as the "
+            "file's name ends.",
             show_default=False,
         ),
     ] = None,

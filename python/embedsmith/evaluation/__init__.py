@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from embedsmith.evaluation._axes import EXCERPT_CHARS, RESCORE_DEPTH, SMALL_SLICE, WORST
+from embedsmith.evaluation._compare_results import (
+    ComparedModel,
+    ResultComparison,
+    compare_results,
+)
 from embedsmith.evaluation._encoder_settings import EncoderSettings
 from embedsmith.evaluation._evaluate import DEFAULT_MEASURES, evaluate
 from embedsmith.evaluation._folder import ResultFolder
@@ -24,6 +29,7 @@ __all__ = [
     "RESCORE_DEPTH",
     "SMALL_SLICE",
     "WORST",
+    "ComparedModel",
     "DataSummary",
     "EncoderSettings",
     "EvaluationResult",
@@ -34,6 +40,7 @@ __all__ = [
     "ModelTiming",
     "Progress",
     "RecallCurve",
+    "ResultComparison",
     "ResultFolder",
     "Retrieved",
     "Settings",
@@ -43,5 +50,6 @@ __all__ = [
     "Truncation",
     "Variant",
     "WorstQuery",
+    "compare_results",
     "evaluate",
 ]

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 __all__ = ["Cell", "Head", "Table", "Tone"]
 
-Tone: TypeAlias = Literal["", "good", "bad", "open", "warning", "best"]
+Tone: TypeAlias = Literal["", "good", "bad", "open", "warning", "best", "guide"]
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class Text:
     text : str
         Plain words.
     tone : Tone
-        "warning" for what limits the evidence.
+        "warning" for what limits the evidence, "guide" for how to read what is drawn.
     """
 
     text: str

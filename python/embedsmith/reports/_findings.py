@@ -65,7 +65,7 @@ def _lead(result: EvaluationResult) -> str:
             f"{items(result.data, labelled=True)}. "
             "It was compared with no other model."
         )
-    others = against(result, best.name, measure)
+    others = against(result.comparison, best.name, measure)
     if not others:
         return (
             f"{_name(best.name)} has the highest {measure} of {len(result.models)} models: {mean}"
@@ -116,7 +116,7 @@ def _other_measures(result: EvaluationResult) -> Iterator[str]:
     first = leader(result, headline(result))
     for measure in result.settings.measures[1:]:
         best = leader(result, measure)
-        others = against(result, best, measure)
+        others = against(result.comparison, best, measure)
         if not others:
             continue
         level_with = [one for one in others if one.verdict != "worse"]

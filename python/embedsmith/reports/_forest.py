@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from embedsmith.reports._axis import Axis
 from embedsmith.reports._chart import SHAPES, WIDTH, Chart, Label, Line, Mark
 from embedsmith.reports._document import Cell, Fold, Head, Section, Table, Text
-from embedsmith.reports._numbers import interval, level, p_value, signed
+from embedsmith.reports._numbers import ABSENT, interval, level, p_value, signed
 from embedsmith.reports._pairs import against, headline, leader
 from embedsmith.reports._visible import shortened, shortened_name
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from embedsmith.reports._document import Block, Tone
     from embedsmith.reports._pairs import AgainstBest
 
-__all__ = ["TONES", "differences_section", "forest"]
+__all__ = ["TONES", "difference_blocks", "differences_section", "forest"]
 
 TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "equivalent": "good"}
 
@@ -48,20 +48,37 @@ def differences_section(result: EvaluationResult) -> Section | str:
     if comparison is None or not comparison.pairs:
         return "Differences: there is one model only, and nothing to compare it with."
     best = leader(result, headline(result))
+    return Section("differences", "Differences between models", difference_blocks(comparison, best))
+
+
+def difference_blocks(comparison: RunComparison, best: str) -> tuple[Block, ...]:
+    """Return the plots of all differences to one model, and the tables of all pairs.
+
+    Parameters
+    ----------
+    comparison : RunComparison
+        With one pair or more.
+    best : str
+        The model to measure from.
+
+    Returns
+    -------
+    tuple of Block
+        Words, plots, tables.
+    """
     blocks: list[Block] = [
         Text(
             f"Each query is answered by both models and the difference is taken query by query. "
             f"A line is the {level(comparison.confidence)} interval of the mean difference; "
             "a filled mark is a difference that the corrected test takes for real, a hollow one is "
-            "not enough evidence."
+            "not enough evidence.",
+            "guide",
         )
     ]
-    rows = {measure: against(result, best, measure) for measure in comparison.measures}
-    if len(result.models) == 2:  # noqa: PLR2004 - one pair: its measures are the rows
+    rows = {measure: against(comparison, best, measure) for measure in comparison.measures}
+    if len(comparison.names) == 2:  # noqa: PLR2004 - one pair: its measures are the rows
         flat = [(measure, one) for measure in comparison.measures for one in rows[measure]]
-        if flat:
-            title = f"{flat[0][1].other} less {best}"
-            blocks.append(forest("forest", title, flat))
+        blocks.append(forest("forest", f"{flat[0][1].other} less {best}", flat))
     else:
         blocks += [
             forest(
@@ -70,10 +87,9 @@ def differences_section(result: EvaluationResult) -> Section | str:
                 [(one.other, one) for one in rows[measure]],
             )
             for place, measure in enumerate(comparison.measures)
-            if rows[measure]
         ]
     blocks.append(Fold("All pairs, with tests", _tables(comparison)))
-    return Section("differences", "Differences between models", tuple(blocks))
+    return tuple(blocks)
 
 
 def forest(chart_id: str, title: str, rows: Sequence[tuple[str, AgainstBest]]) -> Chart:
@@ -171,6 +187,7 @@ def _tables(comparison: RunComparison) -> tuple[Table, ...]:
                 Head("Difference"),
                 Head("p"),
                 Head("p corrected"),
+                Head("Effect size"),
                 Head("Won / tied / lost"),
                 Head("Verdict on the second", numeric=False),
             ),
@@ -186,6 +203,10 @@ def _pair_row(pair: PairDifference) -> tuple[Cell, ...]:
         Cell(signed(pair.difference), interval(pair.ci, sign=True)),
         Cell(p_value(pair.p), "exact" if pair.p_exact else ""),
         Cell(p_value(pair.p_corrected)),
+        Cell(
+            ABSENT if pair.effect_size is None else signed(pair.effect_size, 2),
+            interval(pair.effect_ci, sign=True),
+        ),
         Cell(f"{pair.wins} / {pair.ties} / {pair.losses}"),
         Cell(pair.verdict, tone=TONES.get(pair.verdict, "open")),
     )

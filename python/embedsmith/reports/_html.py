@@ -23,7 +23,7 @@ __all__ = ["html_document"]
 
 _FOLDER = "templates"
 # Not by colour alone.
-_SIGNS = {"good": "▲", "bad": "▼", "open": "?", "": "", "warning": "!", "best": ""}
+_SIGNS = {"good": "▲", "bad": "▼", "open": "?", "": "", "warning": "!", "best": "", "guide": ""}
 
 
 def html_document(document: Document) -> str:

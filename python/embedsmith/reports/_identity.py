@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from embedsmith.evaluation import EvaluationResult, ModelResult
     from embedsmith.reports._document import Block
 
-__all__ = ["identity_section"]
+__all__ = ["identity_section", "model_facts"]
 
 _PROMPT = 500
 
@@ -47,7 +47,7 @@ def identity_section(result: EvaluationResult) -> Section:
         )
     ]
     blocks += [
-        Fold(f"{model.name}: fingerprint {model.fingerprint.short}", (_model(model),), place)
+        Fold(f"{model.name}: fingerprint {model.fingerprint.short}", (model_facts(model),), place)
         for place, model in enumerate(result.models)
     ]
     machine = Facts(
@@ -68,7 +68,8 @@ def _when(result: EvaluationResult) -> tuple[tuple[str, str], ...]:
     return (("Evaluated", moment(started)),) if isinstance(started, str) else ()
 
 
-def _model(model: ModelResult) -> Facts:
+def model_facts(model: ModelResult) -> Facts:
+    """Return what identifies a model, and how it ran."""
     pairs = [("Name on the command line", model.spec), ("Fingerprint", model.fingerprint.digest)]
     if model.dim is not None:
         pairs.append(("Dimensions", f"{model.dim:,}"))

@@ -17,13 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["method_section"]
 
-_CORRECTIONS = {
-    "holm": "after Holm, over all pairs of models, each measure on its own",
-    "bonferroni": "after Bonferroni, over all pairs of models, each measure on its own",
-    "benjamini-hochberg": "after Benjamini and Hochberg (false discovery rate), over all pairs of "
-    "models, each measure on its own",
-    "none": "not corrected",
-}
 _INTERVALS = {
     "bca": "BCa bootstrap over {unit}",
     "percentile": "percentile bootstrap over {unit}, since the BCa correction is not defined",
@@ -87,17 +80,7 @@ def _procedure(result: EvaluationResult) -> Iterator[tuple[str, str]]:
         )
     comparison = result.comparison
     if comparison is not None:
-        exact = any(pair.p_exact for pair in comparison.pairs)
-        yield (
-            "Test of a difference",
-            f"paired randomisation test on the mean, two-sided, {comparison.n_permutations:,} "
-            f"arrangements of signs, seed {comparison.seed}"
-            + ("; all arrangements where the table says exact" if exact else ""),
-        )
-        yield (
-            "Correction of p-values",
-            _CORRECTIONS.get(comparison.correction, str(comparison.correction)),
-        )
+        yield "Test of a difference", comparison.procedure
         yield (
             "Verdict on a difference",
             f"taken for real if the corrected p-value is at most {1 - comparison.confidence:.3g}",

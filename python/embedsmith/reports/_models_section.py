@@ -56,12 +56,12 @@ def models_section(result: EvaluationResult) -> Section:
         "Cost on this machine",
         (
             Head("Model", numeric=False),
-            Head("Dimensions"),
-            Head("Texts/s"),
+            Head("dim"),
+            Head("texts/s"),
             Head("p50, ms"),
             Head("p95, ms"),
-            Head("Peak memory"),
-            Head("Texts cut"),
+            Head("peak memory"),
+            Head("texts cut"),
         ),
         tuple(_cost_row(place, model) for place, model in enumerate(result.models)),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from embedsmith.evaluation import EvaluationResult
-    from embedsmith.metrics import PairDifference
+    from embedsmith.metrics import PairDifference, RunComparison
 
 __all__ = ["AgainstBest", "against", "headline", "leader"]
 
@@ -50,15 +50,15 @@ def leader(result: EvaluationResult, measure: str) -> str:
     return max(result.models, key=lambda model: model.table.mean[measure]).name
 
 
-def against(result: EvaluationResult, best: str, measure: str) -> tuple[AgainstBest, ...]:
-    """Return every other model's difference to one model, in the order of the result.
+def against(comparison: RunComparison | None, best: str, measure: str) -> tuple[AgainstBest, ...]:
+    """Return every other model's difference to one model, in the order compared.
 
     Turning a pair round changes signs and swaps the ends of the interval; nothing is computed.
 
     Parameters
     ----------
-    result : EvaluationResult
-        Whose comparison is read.
+    comparison : RunComparison or None
+        All pairs; None has none.
     best : str
         The model to measure from.
     measure : str
@@ -70,7 +70,7 @@ def against(result: EvaluationResult, best: str, measure: str) -> tuple[AgainstB
         Empty if there is no comparison, or none by this measure.
     """
     found = {}
-    for pair in result.comparison.pairs if result.comparison else ():
+    for pair in comparison.pairs if comparison else ():
         if pair.measure != measure or best not in {pair.a, pair.b}:
             continue
         if pair.a == best:
@@ -79,4 +79,5 @@ def against(result: EvaluationResult, best: str, measure: str) -> tuple[AgainstB
             low, high = pair.ci
             turned = _TURNED.get(pair.verdict, pair.verdict)
             found[pair.a] = AgainstBest(pair.a, best, -pair.difference, (-high, -low), turned, pair)
-    return tuple(found[model.name] for model in result.models if model.name in found)
+    names = comparison.names if comparison else ()
+    return tuple(found[name] for name in names if name in found)

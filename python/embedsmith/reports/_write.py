@@ -9,6 +9,8 @@ from embedsmith._files import atomic_writer
 from embedsmith.exceptions import OutputError
 from embedsmith.reports._build import build_document
 from embedsmith.reports._html import html_document
+from embedsmith.reports._markdown import markdown_document
+from embedsmith.reports._pdf import pdf_of
 
 if TYPE_CHECKING:
     import os
@@ -17,9 +19,15 @@ if TYPE_CHECKING:
 
 __all__ = ["ReportFormat", "report_format", "write_report"]
 
-ReportFormat: TypeAlias = Literal["html"]
+ReportFormat: TypeAlias = Literal["html", "md", "pdf"]
 
-_SUFFIXES: dict[str, ReportFormat] = {".html": "html", ".htm": "html"}
+_SUFFIXES: dict[str, ReportFormat] = {
+    ".html": "html",
+    ".htm": "html",
+    ".md": "md",
+    ".markdown": "md",
+    ".pdf": "pdf",
+}
 
 
 def report_format(path: str | os.PathLike[str], wanted: str | None = None) -> ReportFormat:
@@ -78,21 +86,22 @@ def write_report(
         From :func:`embedsmith.evaluate`, or ``EvaluationResult.load``.
     path : path-like
         The file to write; its folder must exist. It appears whole or not at all.
-    format : {"html"}, optional
-        By default as the name ends: one self-contained page, which asks no other machine for
-        anything and works without scripts.
+    format : {"html", "md", "pdf"}, optional
+        By default as the name ends. ``"html"``: one self-contained page, which asks no other
+        machine for anything and works without scripts. ``"md"``: its words and tables in GitHub's
+        Markdown. ``"pdf"``: the page as an installed Chromium, Chrome or Edge prints it.
 
     Returns
     -------
     Path
-        The file. Equal results give equal bytes.
+        The file. Equal results give equal bytes, except in a PDF, which holds a time.
 
     Raises
     ------
     OutputError
         If the place cannot be written, or the format does not exist.
     MissingDependencyError
-        If the extra ``report`` is not installed.
+        If the extra ``report`` is not installed, or for a PDF the extra ``pdf`` or a browser.
 
     Examples
     --------
@@ -102,9 +111,14 @@ def write_report(
     PosixPath('report.html')
     """
     place = Path(path)
-    report_format(place, format)
+    chosen = report_format(place, format)
     _check_place(place)
-    content = html_document(build_document(result)).encode("utf-8")
+    document = build_document(result)
+    if chosen == "md":
+        content = markdown_document(document).encode("utf-8")
+    else:
+        page = html_document(document)
+        content = pdf_of(page) if chosen == "pdf" else page.encode("utf-8")
     with atomic_writer(place) as file:
         file.write(content)
     return place

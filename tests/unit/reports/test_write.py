@@ -80,3 +80,30 @@ def test_a_missing_library_is_named_with_its_extra(plain_result, tmp_path, monke
     with pytest.raises(MissingDependencyError, match=r"pip install 'embedsmith\[report\]'"):
         plain_result.report(tmp_path / "report.html")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pdf_without_its_library_names_the_extra(plain_result, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "playwright.sync_api", None)
+    monkeypatch.setitem(sys.modules, "playwright", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'embedsmith\[pdf\]'"):
+        plain_result.report(tmp_path / "report.pdf")
+
+
+def test_a_pdf_without_a_browser_names_the_command(plain_result, tmp_path, monkeypatch):
+    pytest.importorskip("playwright")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path))
+    with pytest.raises(MissingDependencyError, match="apt-get install chromium"):
+        plain_result.report(tmp_path / "report.pdf")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_browser_that_does_not_start_is_named(plain_result, tmp_path, monkeypatch):
+    pytest.importorskip("playwright")
+    (tmp_path / "bin").mkdir()
+    fake = tmp_path / "bin" / "chromium"
+    fake.write_text("#!/bin/sh\nexit 1\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    with pytest.raises(OutputError, match="bin/chromium does not start"):
+        plain_result.report(tmp_path / "report.pdf")
