@@ -153,6 +153,7 @@ def bench(benchmark: BenchmarkFixture) -> Bench:
             rounds = fitting_rounds(call_s * loops) if rounds is None else rounds
             benchmark.pedantic(one.time, args=(loops,), rounds=rounds, iterations=1)
             benchmark.extra_info.update(
+                first_s=records.rounded(one.first_s),
                 resident_before_bytes=one.memory.before_bytes,
                 call_peak_bytes=one.memory.call_bytes,
                 blas=one.blas,

@@ -22,14 +22,14 @@ def entry(case: str, stats: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
     measured = {
         "case": case,
         **facts,
-        "median_s": _digits(stats.median),
-        "iqr_s": _digits(stats.iqr),
-        "min_s": _digits(stats.min),
+        "median_s": rounded(stats.median),
+        "iqr_s": rounded(stats.iqr),
+        "min_s": rounded(stats.min),
         "rounds": stats.rounds,
     }
     operations = measured.pop("operations", None)
     if operations is not None:
-        measured["gflops"] = _digits(operations / stats.median / 1e9)
+        measured["gflops"] = rounded(operations / stats.median / 1e9)
     return measured
 
 
@@ -47,7 +47,7 @@ def with_speedups(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         medians = {one["engine"]: one["median_s"] for one in group}
         for one in group:
             base = medians.get(one["baseline"])
-            speed = {} if base is None else {"times_baseline": _digits(base / one["median_s"])}
+            speed = {} if base is None else {"times_baseline": rounded(base / one["median_s"])}
             done.append({**one, **speed})
     return done
 
@@ -120,6 +120,6 @@ def select(
     }
 
 
-def _digits(value: float) -> float:
-    """Four significant digits: more would be noise."""
+def rounded(value: float) -> float:
+    """Return a number with four significant digits: more would be noise."""
     return float(f"{value:.4g}")

@@ -1,209 +1,223 @@
-"""Measuring a run: from dicts of dicts beside pytrec_eval and ranx, and from arrays.
+"""Six measures of a run in memory: from arrays, and from dicts of dicts, beside the peers.
 
-All engines compute nDCG@10, R@100 and RR@10 per query, without intervals, on one thread of Python.
-Each peer gets the form its documentation calls fastest: pytrec_eval an evaluator made beforehand
-(judgements copied outside the timing), ranx its own Qrels and Run (compiled and sorted outside
-it, so that only its arithmetic is timed), and beside it ranx from the same dicts as the others.
+All compute nDCG@10, AP, RR, R@100, P@10 and Success@10, without intervals. Each peer gets the form
+its documentation calls fastest, made outside the timing: ranx arrays sorted by score, or its own
+Qrels and Run; pytrec_eval an evaluator (its judgements copied beforehand); sentence-transformers
+the lists that its evaluator collects. "embedsmith" takes judgements as compressed rows of numbers,
+"embedsmith, string ids" as a dict of dicts, which it looks up in each call. ranx compiles on its
+first call, which ``first_s`` of a record tells; its cache is empty at the start. "numpy" is what
+one writes by hand.
 """
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from benches import judged
+from benches.engines import THREADS
+from benches.judged import MEASURES
 from benches.vectors import scaled
-from embedsmith import _core
 from embedsmith.metrics import evaluate_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from benches.conftest import Bench
 
-MEASURES = ["nDCG@10", "R@100", "RR@10"]
+    Means = Callable[[], dict[str, float]]
+
 N_QUERIES = scaled(100_000)
-N_DOCS = 100_000
-DEPTH = 100
-THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-SHAPE = {"queries": N_QUERIES, "docs": N_DOCS, "depth": DEPTH, "relevant": 4}
+SHAPE = {"queries": N_QUERIES, "docs": judged.N_DOCS, "depth": judged.DEPTH, "relevant": 4}
 
 
-def _arrays() -> tuple[list[str], list[str], np.ndarray, np.ndarray, dict[str, dict[str, int]]]:
-    """Return query ids, document ids, scores, rows, and four judgements per query, one unfound."""
-    rng = np.random.default_rng(20)
-    query_ids = [f"query-{i}" for i in range(N_QUERIES)]
-    doc_ids = [f"document-{i}" for i in range(N_DOCS)]
-    # Distinct rows, scattered as a search scatters them: the stride shares no factor with N_DOCS.
-    start = rng.integers(0, N_DOCS, (N_QUERIES, 1))
-    stride = 10 * rng.integers(1, N_DOCS // 10, (N_QUERIES, 1)) + 1
-    places = (start + stride * np.arange(DEPTH + 1)) % N_DOCS
-    rows, unfound = np.ascontiguousarray(places[:, :-1]), places[:, -1]
-    scores = -np.sort(-rng.random((N_QUERIES, DEPTH), dtype=np.float32), axis=1)
-    judged = {}
-    for query, found, other in zip(query_ids, rows, unfound, strict=True):
-        grades = {doc_ids[found[j]]: 1 + j % 2 for j in (1, 7, 30)}
-        judged[query] = {**grades, doc_ids[other]: 1}
-    return query_ids, doc_ids, scores, rows, judged
+def embedsmith_arrays() -> Means:
+    run = judged.make(N_QUERIES)
+    offsets = np.arange(0, run.relevant.size + 1, judged.RELEVANT)
+    qrels = offsets, run.relevant.ravel(), np.ones(run.relevant.size, dtype=np.int64)
+    results = run.scores, run.rows
+    return lambda: evaluate_run(qrels, results, MEASURES, confidence=None, threads=THREADS).mean
 
 
-def _dicts() -> tuple[dict[str, dict[str, int]], dict[str, dict[str, float]]]:
-    query_ids, doc_ids, scores, rows, judged = _arrays()
-    run = {
-        query: dict(zip([doc_ids[row] for row in found], values.tolist(), strict=True))
-        for query, found, values in zip(query_ids, rows, scores, strict=True)
-    }
-    return judged, run
-
-
-def embedsmith_arrays() -> Callable[[], Any]:
-    query_ids, doc_ids, scores, rows, judged = _arrays()
+def embedsmith_ids() -> Means:
+    run = judged.make(N_QUERIES)
+    qrels, query_ids, doc_ids = run.qrels(), run.query_ids, judged.doc_ids()
     return lambda: (
         evaluate_run(
-            judged, (scores, rows), MEASURES, query_ids=query_ids, doc_ids=doc_ids, confidence=None
+            qrels,
+            (run.scores, run.rows),
+            MEASURES,
+            query_ids=query_ids,
+            doc_ids=doc_ids,
+            confidence=None,
+            threads=THREADS,
         ).mean
     )
 
 
-def embedsmith_dicts() -> Callable[[], Any]:
-    judged, run = _dicts()
-    return lambda: evaluate_run(judged, run, MEASURES, confidence=None).mean
+def embedsmith_dicts() -> Means:
+    run = judged.make(N_QUERIES)
+    qrels, results = run.qrels(), run.run()
+    return lambda: evaluate_run(qrels, results, MEASURES, confidence=None, threads=THREADS).mean
 
 
-def pytrec_eval_dicts() -> Callable[[], Any]:
+def ranx_arrays() -> Means:
+    import ranx
+
+    run = judged.make(N_QUERIES)
+    qrels = np.stack([run.relevant, np.ones_like(run.relevant)], axis=2).astype(np.float64)
+    results = np.stack([run.rows, run.scores], axis=2).astype(np.float64)
+    del run
+    return lambda: judged.named(ranx.evaluate(qrels, results, list(judged.RANX)), judged.RANX)
+
+
+def numpy_arrays() -> Means:
+    run = judged.make(N_QUERIES)
+    discounts = 1 / np.log2(np.arange(2, judged.DEPTH + 2))
+    ideal = discounts[: judged.RELEVANT].sum()
+
+    def call() -> dict[str, float]:
+        hits = np.zeros(run.rows.shape, dtype=bool)
+        for column in run.relevant.T:
+            hits |= run.rows == column[:, None]
+        counts = hits.cumsum(axis=1)
+        first = hits.argmax(axis=1)
+        values = (
+            (hits[:, :10] * discounts[:10]).sum(axis=1) / ideal,
+            (hits * counts / np.arange(1, judged.DEPTH + 1)).sum(axis=1) / judged.RELEVANT,
+            np.where(counts[:, -1] > 0, 1 / (first + 1), 0.0),
+            counts[:, 99] / judged.RELEVANT,
+            counts[:, 9] / 10,
+            counts[:, 9] > 0,
+        )
+        return {name: float(value.mean()) for name, value in zip(MEASURES, values, strict=True)}
+
+    return call
+
+
+def sentence_transformers_lists() -> Means:
+    from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
+
+    run = judged.make(N_QUERIES)
+    evaluator = InformationRetrievalEvaluator(
+        queries=dict.fromkeys(run.query_ids, ""),
+        corpus=dict.fromkeys(judged.doc_ids(), ""),
+        relevant_docs={query: set(grades) for query, grades in run.qrels().items()},
+        mrr_at_k=[judged.DEPTH],
+        accuracy_at_k=[10],
+        precision_recall_at_k=[10, 100],
+    )
+    documents = judged.doc_ids()
+    lists = [
+        [
+            {"corpus_id": documents[row], "score": score}
+            for row, score in zip(*of_query, strict=True)
+        ]
+        for of_query in zip(run.rows.tolist(), run.scores.tolist(), strict=True)
+    ]
+
+    def call() -> dict[str, float]:
+        found = evaluator.compute_metrics(lists)
+        keys = (
+            ("ndcg@k", 10),
+            ("map@k", 100),
+            ("mrr@k", judged.DEPTH),
+            ("recall@k", 100),
+            ("precision@k", 10),
+            ("accuracy@k", 10),
+        )
+        return {ours: float(found[key][k]) for ours, (key, k) in zip(MEASURES, keys, strict=True)}
+
+    return call
+
+
+def pytrec_eval_dicts() -> Means:
     import pytrec_eval
 
-    judged, run = _dicts()
-    evaluator = pytrec_eval.RelevanceEvaluator(judged, {"ndcg_cut.10", "recall.100", "recip_rank"})
-
-    def call() -> dict[str, float]:
-        found = evaluator.evaluate(run)
-        names = ("ndcg_cut_10", "recall_100", "recip_rank")
-        return {
-            ours: sum(values[theirs] for values in found.values()) / len(found)
-            for ours, theirs in zip(MEASURES, names, strict=True)
-        }
-
-    return call
+    run = judged.make(N_QUERIES)
+    evaluator = pytrec_eval.RelevanceEvaluator(
+        run.qrels(), {"ndcg_cut.10", "map", "recip_rank", "recall.100", "P.10", "success.10"}
+    )
+    results = run.run()
+    return lambda: judged.averaged(evaluator.evaluate(results))
 
 
-def ranx_dicts() -> Callable[[], Any]:
+def ranx_dicts() -> Means:
     import ranx
 
-    judged, run = _dicts()
-    names = ["ndcg@10", "recall@100", "mrr@10"]
-
-    def call() -> dict[str, float]:
-        found = ranx.evaluate(ranx.Qrels(judged), ranx.Run(run), names)
-        return {ours: float(found[theirs]) for ours, theirs in zip(MEASURES, names, strict=True)}
-
-    call()  # numba compiles on the first call
-    return call
+    run = judged.make(N_QUERIES)
+    qrels, results = run.qrels(), run.run()
+    return lambda: judged.named(
+        ranx.evaluate(ranx.Qrels(qrels), ranx.Run(results), list(judged.RANX)), judged.RANX
+    )
 
 
-def ranx_own_types() -> Callable[[], Any]:
+def ranx_own_types() -> Means:
     import ranx
 
-    judged, run = _dicts()
-    qrels, own = ranx.Qrels(judged), ranx.Run(run)
-    names = ["ndcg@10", "recall@100", "mrr@10"]
+    run = judged.make(N_QUERIES)
+    qrels, results = ranx.Qrels(run.qrels()), ranx.Run(run.run())
+    return lambda: judged.named(ranx.evaluate(qrels, results, list(judged.RANX)), judged.RANX)
+
+
+def ir_measures_dicts() -> Means:
+    import ir_measures
+
+    run = judged.make(N_QUERIES)
+    qrels, results = run.qrels(), run.run()
+    measures = [ir_measures.parse_measure(name) for name in MEASURES]
 
     def call() -> dict[str, float]:
-        found = ranx.evaluate(qrels, own, names)
-        return {ours: float(found[theirs]) for ours, theirs in zip(MEASURES, names, strict=True)}
+        found = ir_measures.calc_aggregate(measures, qrels, results)
+        return {str(name): float(found[one]) for name, one in zip(MEASURES, measures, strict=True)}
 
-    call()
     return call
 
 
-PREPARE = {
-    "embedsmith dicts": embedsmith_dicts,
-    "embedsmith arrays": embedsmith_arrays,
-    "pytrec_eval dicts": pytrec_eval_dicts,
-    "ranx dicts": ranx_dicts,
+ARRAYS: dict[str, Callable[[], Means]] = {
+    "embedsmith": embedsmith_arrays,
+    "embedsmith, string ids": embedsmith_ids,
+    "ranx": ranx_arrays,
+    "numpy": numpy_arrays,
+    "sentence-transformers": sentence_transformers_lists,
+}
+DICTS: dict[str, Callable[[], Means]] = {
+    "embedsmith": embedsmith_dicts,
+    "pytrec_eval": pytrec_eval_dicts,
+    "ranx": ranx_dicts,
     "ranx own types": ranx_own_types,
+    "ir_measures": ir_measures_dicts,
 }
 
 
-@pytest.mark.parametrize("engine", PREPARE)
-def test_measures(bench: Bench, engine: str) -> None:
+@pytest.mark.parametrize("engine", ARRAYS)
+def test_arrays(bench: Bench, engine: str, tmp_path: Path) -> None:
     means = bench(
-        PREPARE[engine],
+        ARRAYS[engine],
         engine=engine,
-        baseline="pytrec_eval dicts",
+        baseline="ranx",
         shape=SHAPE,
-        dtype="float32" if "arrays" in engine else "float64",
+        dtype="float32",
         threads=THREADS,
-        k=DEPTH,
+        k=judged.DEPTH,
+        environment=judged.numba_environment(tmp_path, THREADS),
     )
-    # Every relevant document is at rank 2, 8 or 31, or not found.
-    gained = 2 / np.log2(3) + 2 / np.log2(9)
-    ideal = 2 + 2 / np.log2(3) + 1 / np.log2(4) + 1 / np.log2(5)
-    expected = {"nDCG@10": gained / ideal, "R@100": 0.75, "RR@10": 0.5}
-    assert means == pytest.approx(expected, abs=1e-9)
+    judged.check(means, judged.make(N_QUERIES))
 
 
-def resample(n: int) -> Callable[[], Any]:
-    values = np.random.default_rng(21).beta(2, 1, (1, n))
-    return lambda: _core.bootstrap_intervals(
-        values, confidence=0.95, n_resamples=10_000, seed=0, threads=None
-    )
-
-
-def permute(n: int) -> Callable[[], Any]:
-    values = np.random.default_rng(22).normal(size=n)
-    return lambda: _core.randomisation_test(values, n_permutations=10_000, seed=0, threads=None)
-
-
-def scipy_resample(n: int) -> Callable[[], Any]:
-    from scipy import stats
-
-    values = np.random.default_rng(21).beta(2, 1, n)
-    return lambda: stats.bootstrap(
-        (values,), np.mean, n_resamples=10_000, method="BCa", rng=0, batch=1000
-    )
-
-
-def scipy_permute(n: int) -> Callable[[], Any]:
-    from scipy import stats
-
-    values = np.random.default_rng(22).normal(size=n)
-    return lambda: stats.permutation_test(
-        (values,),
-        np.mean,
-        permutation_type="samples",
-        n_resamples=10_000,
-        rng=0,
-        batch=1000,
-        vectorized=True,
-    )
-
-
-@pytest.mark.parametrize(
-    ("engine", "prepare"), [("embedsmith", resample), ("scipy", scipy_resample)]
-)
-def test_bca_interval(bench: Bench, engine: str, prepare: Callable[[int], Any]) -> None:
-    bench(
-        prepare,
-        1000,
+@pytest.mark.parametrize("engine", DICTS)
+def test_dicts(bench: Bench, engine: str, tmp_path: Path) -> None:
+    means = bench(
+        DICTS[engine],
         engine=engine,
-        baseline="scipy",
-        shape={"queries": 1000, "resamples": 10_000},
+        baseline="pytrec_eval",
+        shape=SHAPE,
         dtype="float64",
         threads=THREADS,
+        k=judged.DEPTH,
+        environment=judged.numba_environment(tmp_path, THREADS),
     )
-
-
-@pytest.mark.parametrize(("engine", "prepare"), [("embedsmith", permute), ("scipy", scipy_permute)])
-def test_randomisation_test(bench: Bench, engine: str, prepare: Callable[[int], Any]) -> None:
-    bench(
-        prepare,
-        1000,
-        engine=engine,
-        baseline="scipy",
-        shape={"queries": 1000, "permutations": 10_000},
-        dtype="float64",
-        threads=THREADS,
-    )
+    judged.check(means, judged.make(N_QUERIES))

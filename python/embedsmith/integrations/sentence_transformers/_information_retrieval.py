@@ -7,15 +7,17 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from embedsmith._deps import require
 from embedsmith._validate import as_count, is_tensor
 from embedsmith.exceptions import ShapeError
 from embedsmith.integrations.sentence_transformers._best_documents import BestDocuments
 from embedsmith.integrations.sentence_transformers._embeddings import matrix
-from embedsmith.integrations.sentence_transformers._judgements import check_judgements, sorted_ids
-from embedsmith.metrics import evaluate_run
+from embedsmith.integrations.sentence_transformers._judgements import (
+    check_judgements,
+    places_of_relevant,
+    sorted_ids,
+)
+from embedsmith.metrics import Measure, evaluate_run
 
 if TYPE_CHECKING:
     import os
@@ -164,6 +166,9 @@ class InformationRetrievalEvaluator(_THEIRS.InformationRetrievalEvaluator):  # t
         )
         check_judgements(queries, self.queries_ids, self.corpus_ids, relevant_docs)
         self._sorted_ids, self._places = sorted_ids(self.corpus_ids)
+        self._judged = places_of_relevant(
+            self.queries_ids, relevant_docs, dict(zip(self.corpus_ids, self._places, strict=True))
+        )
 
     def compute_all_metrics(
         self,
@@ -273,38 +278,29 @@ class InformationRetrievalEvaluator(_THEIRS.InformationRetrievalEvaluator):  # t
 
     def _measure(self, hits: TopK) -> dict[str, dict[str, Any]]:
         """Return the measures of one score function, as their ``compute_metrics`` does."""
-        names = {
-            "accuracy@k": {k: f"Success@{k}" for k in self.accuracy_at_k},
-            "precision@k": {k: f"P@{k}" for k in self.precision_recall_at_k},
-            "recall@k": {k: f"R@{k}" for k in self.precision_recall_at_k},
-            "ndcg@k": {k: f"nDCG@{k}" for k in self.ndcg_at_k},
-            "mrr@k": {k: f"RR@{k}" for k in self.mrr_at_k},
-            "map@k": {k: f"AP@{k}" for k in self.map_at_k},
+        measures = {
+            "accuracy@k": {k: Measure("Success", k) for k in self.accuracy_at_k},
+            "precision@k": {k: Measure("P", k) for k in self.precision_recall_at_k},
+            "recall@k": {k: Measure("R", k) for k in self.precision_recall_at_k},
+            "ndcg@k": {k: Measure("nDCG", k) for k in self.ndcg_at_k},
+            "mrr@k": {k: Measure("RR", k) for k in self.mrr_at_k},
+            "map@k": {k: Measure("AP", k, norm="min_k") for k in self.map_at_k},
         }
-        judged = {
-            str(query): dict.fromkeys(map(str, self.relevant_docs[query]), 1)
-            for query in self.queries_ids
-        }
+        # Rows are the places of documents. Where lists hold the whole corpus, say so.
+        n_docs = len(self.corpus)
         table = evaluate_run(
-            judged,
+            self._judged,
             (hits.exact, hits.rows),
-            [name for by_cutoff in names.values() for name in by_cutoff.values()],
-            query_ids=list(judged),
-            doc_ids=list(map(str, self._sorted_ids)),
+            [each for by_cutoff in measures.values() for each in by_cutoff.values()],
+            doc_ids=range(n_docs) if hits.rows.shape[1] == n_docs else None,
             # The hits are in their order already: by score, then by id.
             ties="input",
             confidence=None,
         )
-        relevant = np.array([len(documents) for documents in judged.values()])
-        measured: dict[str, dict[str, Any]] = {
-            key: {k: table.mean[name] for k, name in by_cutoff.items()}
-            for key, by_cutoff in names.items()
+        return {
+            key: {k: table.mean[str(each)] for k, each in by_cutoff.items()}
+            for key, by_cutoff in measures.items()
         }
-        for k, name in names["map@k"].items():
-            # Theirs is out of what the first k ranks could hold.
-            of_all = table.per_query[name]
-            measured["map@k"][k] = float(np.mean(of_all * relevant / np.minimum(relevant, k)))
-        return measured
 
     def _write_predictions(self, found: Mapping[str, TopK], folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

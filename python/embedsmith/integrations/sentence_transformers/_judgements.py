@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from embedsmith._typing import I64Array
 
-__all__ = ["check_judgements", "sorted_ids"]
+__all__ = ["check_judgements", "places_of_relevant", "sorted_ids"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -103,6 +103,41 @@ def sorted_ids(ids: Sequence[Any]) -> tuple[list[Any], I64Array]:
     places = np.empty(len(ids), dtype=np.int64)
     places[order] = np.arange(len(ids))
     return [ids[place] for place in order], places
+
+
+def places_of_relevant(
+    judged: Sequence[Any], relevant_docs: Mapping[Any, Collection[Any]], place_of: Mapping[Any, int]
+) -> tuple[I64Array, I64Array, I64Array]:
+    """Return judgements as compressed rows of places.
+
+    Parameters
+    ----------
+    judged : sequence
+        Ids of the queries.
+    relevant_docs : mapping
+        Ids of the relevant documents by query id.
+    place_of : mapping
+        Their places; a document without one gets a place that no document has.
+
+    Returns
+    -------
+    offsets, places, grades : ndarray, int64
+        The documents of query ``i`` are ``places[offsets[i]:offsets[i + 1]]``; grades are 1.
+
+    Examples
+    --------
+    >>> places_of_relevant(["q", "r"], {"q": {"b"}, "r": {"x"}}, {"a": 0, "b": 1})
+    (array([0, 1, 2]), array([1, 3]), array([1, 1]))
+    """
+    offsets = [0]
+    places: list[int] = []
+    for query in judged:
+        # A list that names a document twice means it once.
+        for document in set(relevant_docs[query]):
+            places.append(place_of.get(document, len(place_of) + len(places)))
+        offsets.append(len(places))
+    rows = np.array(places, dtype=np.int64)
+    return np.array(offsets, dtype=np.int64), rows, np.ones_like(rows)
 
 
 def _first(ids: Iterable[Any], most: int = 3) -> str:
