@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-import json
-import re
-import shutil
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from embedsmith.backends import DEFAULT_BATCH_SIZE, EmbeddingCache
-from embedsmith.cli._exit import EXIT_CODES_HELP, guarded, to_stdout
+from embedsmith.cli._exit import EXIT_CODES_HELP, guarded
+from embedsmith.cli._options import (
+    device_name,
+    folder_path,
+    not_empty,
+    numbers,
+    renamed_columns,
+    separator,
+    task_name,
+    words,
+)
 from embedsmith.cli._progress import progress_on_stderr
-from embedsmith.datasets import load_dataset
+from embedsmith.cli._show import show_result
+from embedsmith.datasets import load_task
 from embedsmith.evaluation import (
     DEFAULT_MEASURES,
     EXCERPT_CHARS,
     RESCORE_DEPTH,
     SMALL_SLICE,
     WORST,
-    EvaluationResult,
     ResultFolder,
     Silent,
     evaluate,
 )
 from embedsmith.metrics import parse_measures
-from embedsmith.reports import evaluation_report, evaluation_summary
+
+if TYPE_CHECKING:
+    from embedsmith._typing import Task
 
 __all__ = ["EVAL_EPILOG", "eval_command"]
 
@@ -36,10 +45,21 @@ EVAL_EPILOG = (
     """\b
 Example:
   embedsmith eval --data sample:bank --model st:all-MiniLM-L6-v2 --model bm25 --out results/
+  embedsmith eval --task sts --data pairs.csv --model st:all-MiniLM-L6-v2
 
 The table goes to stdout, progress to stderr. --out gets result.json (everything, per query),
 qrels.txt and one TREC run file per model. Repeating the command replaces its own result and
 embeds nothing again; another result in the same folder is refused unless --force is given.
+
+\b
+Tasks and what they read (JSONL, CSV, TSV or parquet; a file, or a folder of split files):
+  retrieval            a BEIR folder, or query, positive, negative
+  reranking            query, positive, negative; or a BEIR folder with candidates/
+  sts                  sentence1, sentence2, score
+  pair_classification  sentence1, sentence2, label (1 or 0)
+  classification       text, label: a folder with train.* and test.*
+  clustering           text, label
+  bitext               source, target
 
 \b
 Measure again with another tool:
@@ -50,52 +70,6 @@ Measure again with another tool:
     + EXIT_CODES_HELP
 )
 
-# A table needs no more: wider lines are harder to follow.
-_WIDEST = 160
-_NARROWEST = 60
-
-
-# Whether the machine has it is said later, with another exit code: that is no wrong word.
-_DEVICE = re.compile(r"cpu|cuda(:\d+)?")
-
-
-def _device_name(device: str) -> str:
-    if _DEVICE.fullmatch(device) is None:
-        msg = f"{device!r} is no device; use cpu, cuda or cuda:N."
-        raise typer.BadParameter(msg)
-    return device
-
-
-def _not_empty(text: str) -> str:
-    if not text.strip():
-        # An unset variable in a script, which would otherwise mean the folder one is in.
-        msg = "it is empty; name a path, or '.' for the current folder."
-        raise typer.BadParameter(msg)
-    return text
-
-
-def _separator(text: str | None) -> str | None:
-    if text == "":
-        msg = "it is empty; name what stands between document and passage in an id, such as '#'."
-        raise typer.BadParameter(msg)
-    return text
-
-
-def _folder(text: str) -> Path:
-    return Path(_not_empty(text))
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _numbers(text: str) -> str:
-    wrong = [word for word in _words(text) if not word.isascii() or not word.isdecimal()]
-    if wrong:
-        msg = f"{wrong[0]!r} is no number; give numbers with commas between them, such as 256,128."
-        raise typer.BadParameter(msg)
-    return text
-
 
 def eval_command(
     context: typer.Context,
@@ -104,7 +78,7 @@ def eval_command(
         str,
         typer.Option(
             metavar="PATH",
-            callback=_not_empty,
+            callback=not_empty,
             help="Labelled set: a BEIR folder, a JSONL file of query, positive and negative, "
             "or sample:bank.",
         ),
@@ -116,20 +90,43 @@ def eval_command(
             help="st:NAME_OR_FOLDER or bm25; give it once per model to compare.",
         ),
     ],
+    task: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            callback=task_name,
+            help="retrieval, reranking, sts, pair_classification, classification, clustering or "
+            "bitext; what each reads stands below.",
+        ),
+    ] = "retrieval",
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=ITS_NAME",
+            callback=renamed_columns,
+            help="What the file calls a column, for tasks other than retrieval: "
+            "sentence1=premise; once per column.",
+            show_default=False,
+        ),
+    ] = None,
     split: Annotated[
         str, typer.Option(metavar="NAME", help="Judgements to use: qrels/SPLIT.tsv.")
     ] = "test",
     measures: Annotated[
-        str,
+        str | None,
         typer.Option(
-            metavar="LIST", help="Comma-separated: ndcg@10, recall@100, rr@10, ap, p@5, success@1."
+            metavar="LIST",
+            help="Comma-separated: ndcg@10, recall@100, rr@10, ap, p@5, success@1; other tasks: "
+            "cosine_spearman, max_ap, accuracy, v_measure or all. Default: the task's usual ones, "
+            f"for retrieval {','.join(DEFAULT_MEASURES)}.",
+            show_default=False,
         ),
-    ] = ",".join(DEFAULT_MEASURES),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            parser=_folder,
+            parser=folder_path,
             help="Folder for result.json, qrels.txt, runs. Default: none.",
         ),
     ] = None,
@@ -153,7 +150,7 @@ def eval_command(
         Path | None,
         typer.Option(
             metavar="DIR",
-            parser=_folder,
+            parser=folder_path,
             help="Folder of cached embeddings. Default: the user's cache folder.",
             show_default=False,
         ),
@@ -166,7 +163,7 @@ def eval_command(
         typer.Option(
             metavar="NAME",
             help="cpu, cuda or cuda:N, where models run; never falls back.",
-            callback=_device_name,
+            callback=device_name,
         ),
     ] = "cpu",
     batch_size: Annotated[
@@ -224,7 +221,7 @@ def eval_command(
         str | None,
         typer.Option(
             metavar="SEPARATOR",
-            callback=_separator,
+            callback=separator,
             help="Texts are passages, 'a#1' of document 'a' with '#'; or field:NAME of the corpus. "
             "Measures are then of documents. Default: texts are documents.",
             show_default=False,
@@ -244,11 +241,21 @@ def eval_command(
     latency_queries: Annotated[
         int, typer.Option(metavar="N", min=0, help="Queries timed one at a time; 0 times none.")
     ] = 100,
+    n_experiments: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, help="Seeded draws of classification and clustering."),
+    ] = 10,
+    samples_per_label: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Training texts per label (classification).")
+    ] = 8,
+    n_neighbors: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Neighbours that vote (classification's kNN).")
+    ] = 5,
     dims: Annotated[
         str,
         typer.Option(
             metavar="LIST",
-            callback=_numbers,
+            callback=numbers,
             help="Measure again with the first columns only: 256,128,64. Default: none.",
             show_default=False,
         ),
@@ -326,8 +333,16 @@ def eval_command(
     )
     with guarded(debug=debug, kept=kept):
         # All that can be refused is refused before the first text is embedded.
-        parse_measures(measures)
-        dataset = load_dataset(data, split=split, allow_missing=allow_missing, collapse=collapse)
+        if task == "retrieval" and measures is not None:
+            parse_measures(measures)
+        dataset = load_task(
+            data,
+            cast("Task", task),
+            split=split,
+            columns=dict(pair.split("=", 1) for pair in column or ()),
+            allow_missing=allow_missing,
+            collapse=collapse,
+        )
         folder = None if out is None else ResultFolder(out, force=force)
         if folder is not None:
             folder.check(dataset, model)
@@ -351,8 +366,11 @@ def eval_command(
             fine_tune_below=fine_tune_below,
             keep_above=keep_above,
             latency_queries=latency_queries,
-            dims=[int(word) for word in _words(dims)],
-            precisions=_words(precisions),
+            n_experiments=n_experiments,
+            samples_per_label=samples_per_label,
+            n_neighbors=n_neighbors,
+            dims=[int(word) for word in words(dims)],
+            precisions=words(precisions),
             rescore_depth=rescore_depth,
             slices=slices or (),
             small_slice=small_slice,
@@ -369,16 +387,4 @@ def eval_command(
         )
         if out is not None:
             result.save(out, force=force)
-        _show(result, out=out, as_json=as_json)
-
-
-def _show(result: EvaluationResult, *, out: Path | None, as_json: bool) -> None:
-    if as_json:
-        text = json.dumps(
-            evaluation_summary(result, folder=out), indent=2, sort_keys=True, ensure_ascii=False
-        )
-    else:
-        columns = shutil.get_terminal_size(fallback=(100, 24)).columns
-        text = evaluation_report(result, width=min(max(columns, _NARROWEST), _WIDEST), folder=out)
-    with to_stdout():
-        typer.echo(text)
+        show_result(result, out=out, as_json=as_json)

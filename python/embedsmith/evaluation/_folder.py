@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from embedsmith._typing import Json
+    from embedsmith.datasets import TaskData
 
 __all__ = [
     "QRELS_FILE",
@@ -59,12 +60,12 @@ class ResultFolder:
         self.path = Path(path)
         self._force = force
 
-    def check(self, data: Dataset, models: Sequence[str]) -> None:
+    def check(self, data: Dataset | TaskData, models: Sequence[str]) -> None:
         """Make sure that a result can be written here, before any work is done.
 
         Parameters
         ----------
-        data : Dataset
+        data : Dataset or TaskData
             What will be evaluated.
         models : sequence of str
             Model specs, in order.
@@ -77,9 +78,12 @@ class ResultFolder:
             If an id cannot stand in a TREC run file.
         """
         check_writable(self.path)
-        _check_ids(data)
+        ranked = isinstance(data, Dataset)
+        if isinstance(data, Dataset):
+            _check_ids(data)
         specs = [canonical_spec(spec) for spec in models]
-        names = run_files(label_specs(specs))
+        # Only what ranks documents writes runs.
+        names = run_files(label_specs(specs)) if ranked else ()
         self.check_content(data_hash=data.hash, models=specs, run_files=names)
 
     def check_content(
@@ -106,7 +110,7 @@ class ResultFolder:
         earlier = self._earlier()
         if not self._force:
             self._check_same(earlier, data_hash, models)
-        for name in (QRELS_FILE, *run_files):
+        for name in (QRELS_FILE, *run_files) if run_files else ():
             place = self.path / name
             if place.exists() and not (earlier and earlier.wrote(place)):
                 msg = (

@@ -133,7 +133,7 @@ def refuse_axes(task: Task, **asked: object) -> None:
         With the first one that was.
     """
     for name, value in asked.items():
-        if value not in ((), "", None):
+        if value is not None and value not in ((), [], ""):
             msg = f"{name} asks about retrieval, and the task is {task}. Leave it out."
             raise MeasureError(msg)
 

@@ -18,25 +18,27 @@ __all__ = ["notes"]
 
 def notes(result: EvaluationResult) -> Iterator[str]:
     """Yield one sentence or two for each thing to know, in plain text."""
-    settings, models = result.settings, result.models
-    unit = "queries" if result.data.unit == "query" else f"{result.data.unit}s"
-    yield (
-        f"[low, high]: {100 * settings.confidence:g} % interval of the mean over {unit} (BCa "
-        f"bootstrap, seed {settings.seed}).{_kept(result)}"
-    )
+    models = result.models
+    yield _interval_note(result) + _kept(result)
     yield from _speed_notes(result)
     for model in models:
         cut = model.truncation
         if cut.documents or cut.queries:
             tokens = (cut.tokens_documents or 0) + (cut.tokens_queries or 0)
+            texts = f"{cut.queries:,} of {cut.n_queries:,} texts"
+            if ranks(result):
+                texts = (
+                    f"{cut.documents:,} of {cut.n_documents:,} documents and {cut.queries:,} of "
+                    f"{cut.n_queries:,} queries"
+                )
             yield (
-                f"{model.name} reads {counted(cut.max_tokens or 0, 'token')}: {cut.documents:,} of "
-                f"{cut.n_documents:,} documents and {cut.queries:,} of {cut.n_queries:,} queries "
-                f"are longer and were cut: {cut.tokens_cut_documents + cut.tokens_cut_queries:,} "
-                f"of {tokens:,} tokens."
+                f"{model.name} reads {counted(cut.max_tokens or 0, 'token')}: {texts} are longer "
+                f"and were cut: {cut.tokens_cut_documents + cut.tokens_cut_queries:,} of "
+                f"{tokens:,} tokens."
             )
     for model in models:
         yield from _count_notes(model)
+        yield from (f"{model.name}: {note}" for note in model.details.get("notes", ()))
     # The judgements' own, and so the same for every model.
     n_no_relevant = models[0].table.n_no_relevant
     if n_no_relevant and ranks(result):
@@ -54,6 +56,21 @@ def notes(result: EvaluationResult) -> Iterator[str]:
         yield f"Dropped, since their documents are unknown (--allow-missing): {dropped}."
 
 
+def _interval_note(result: EvaluationResult) -> str:
+    settings, table = result.settings, result.models[0].table
+    unit = "queries" if result.data.unit == "query" else f"{result.data.unit}s"
+    whole = table.whole_set
+    how = f"of the mean over {unit} (BCa bootstrap"
+    if whole:
+        drawn = f"{table.settings['n_resamples_whole_set']:,} resamples of the {unit}"
+        if result.task == "classification":
+            drawn += " and experiments"
+        how = f"over {drawn} (percentile bootstrap"
+        if len(whole) < len(table.measures):
+            how += f", for {', '.join(whole)}; BCa for the others"
+    return f"[low, high]: {100 * settings.confidence:g} % interval {how}, seed {settings.seed})."
+
+
 def _kept(result: EvaluationResult) -> str:
     n_documents, depth = result.data.n_documents, result.settings.depth
     if not ranks(result):
@@ -67,7 +84,10 @@ def _speed_notes(result: EvaluationResult) -> Iterator[str]:
     latencies = [model.timing.latency for model in result.models if model.timing.latency]
     if latencies:
         timed = counted(latencies[0].n_queries, "query", "queries")
-        yield (f"p50, p95: time to embed and search one query alone, {timed} after a warm-up.")
+        alone = "embed and search one query"
+        if result.task != "retrieval":
+            timed, alone = counted(latencies[0].n_queries, "text"), "embed one text"
+        yield (f"p50, p95: time to {alone} alone, {timed} after a warm-up.")
     yield (
         "peak memory: of the whole process, with the libraries that an earlier model had loaded."
     )

@@ -27,7 +27,7 @@ _CORRECTED = {
 }
 
 
-def differences_text(comparison: RunComparison, *, width: int) -> str:
+def differences_text(comparison: RunComparison, *, width: int, how: str | None = None) -> str:
     """Return all pairs of models with their differences and tests.
 
     Parameters
@@ -36,6 +36,8 @@ def differences_text(comparison: RunComparison, *, width: int) -> str:
         What was compared.
     width : int
         Characters per line.
+    how : str, optional
+        The sentence on the test, where it is none over queries.
 
     Returns
     -------
@@ -43,7 +45,12 @@ def differences_text(comparison: RunComparison, *, width: int) -> str:
         A sentence on the test, then one table per pair.
     """
     usual = (comparison.test, comparison.correction) == ("randomisation", "holm")
-    how = _USUAL if usual else f"Paired differences over the same queries: {comparison.procedure}."
+    if how is None:
+        how = (
+            _USUAL
+            if usual
+            else f"Paired differences over the same queries: {comparison.procedure}."
+        )
     blocks = [_fill(how, width)]
     names = comparison.names
     for first, a in enumerate(names):
@@ -63,7 +70,7 @@ def _pair_table(pairs: Sequence[PairDifference], comparison: RunComparison, widt
         Column(
             _CORRECTED[comparison.correction], tuple(p_value(pair.p_corrected) for pair in pairs)
         ),
-        Column("won/tied/lost", tuple(f"{pair.wins}/{pair.ties}/{pair.losses}" for pair in pairs)),
+        Column("won/tied/lost", tuple(_won(pair) for pair in pairs)),
         Column("verdict", tuple(pair.verdict for pair in pairs), "left"),
     ]
 
@@ -78,6 +85,12 @@ def _pair_table(pairs: Sequence[PairDifference], comparison: RunComparison, widt
     # Below each other, both fit a line of 80.
     chosen = beside if fits(names, beside, width=width) else columns("\n")
     return lay_out(names, [chosen], width=width)
+
+
+def _won(pair: PairDifference) -> str:
+    counts = (pair.wins, pair.ties, pair.losses)
+    # A measure over the whole set is not won query by query.
+    return "/".join(map(str, counts)) if any(counts) else "-"
 
 
 def _fill(text: str, width: int) -> str:
