@@ -53,6 +53,27 @@ SHORT = {
     "numpy": "numpy",
 }
 OURS = ("embedsmith-index", "embedsmith", "embedsmith-avx2")
+MEASURING = {
+    "ranx": ("ranx {}", "ranx"),
+    "ranx own types": ("ranx {}, its Qrels and Run made beforehand", "ranx"),
+    "pytrec_eval": ("pytrec_eval {}", "pytrec-eval-terrier"),
+    "ir_measures": ("ir_measures {}", "ir-measures"),
+    "numpy": ("numpy {}, by hand", "numpy"),
+    "scipy": ("scipy {}", "scipy"),
+    "pandas": ("pandas {}, by hand", "pandas"),
+    "trec_eval": ("trec_eval", None),
+    "reading": ("reading the bytes", None),
+    "sentence-transformers": ("sentence-transformers {}", "sentence-transformers"),
+}
+# Suite, case, and its title.
+MEASURED = (
+    ("measures", "arrays", "arrays, {queries:,} x {depth}"),
+    ("measures", "dicts", "dicts, {queries:,} x {depth}"),
+    ("run_files", "run_file", "TREC file, {queries:,} x {depth}"),
+    ("statistics", "randomisation_test", "{permutations:,} permutations of {queries:,} queries"),
+    ("statistics", "bca_interval", "BCa interval, {resamples:,} resamples of {queries:,}"),
+    ("evaluators", "information_retrieval", "IR evaluator, {queries:,} x {docs:,} x {dim}"),
+)
 
 
 class Column(NamedTuple):
@@ -175,6 +196,38 @@ def shapes(found: Records) -> str:
     return _caption(record) + _markdown(heading, rows)
 
 
+def measures(found: Records) -> str:
+    """Return what measuring takes: one row per input and engine, ours first."""
+    text, rows = "", []
+    for suite, case, title in MEASURED:
+        record = found[suite]
+        text = text or _caption(record)
+        groups: dict[str, dict[str, dict[str, Any]]] = {}
+        for one in record["entries"]:
+            if one["case"] == case:
+                groups.setdefault(title.format(**one["shape"]), {})[one["engine"]] = one
+        if not groups:
+            msg = f"the record of {record['date']} has no {case!r}: run {suite} of make bench."
+            raise ValueError(msg)
+        for of_case, entries in groups.items():
+            ours = entries["embedsmith"]
+            for engine, one in sorted(
+                entries.items(), key=lambda pair: (not pair[0].startswith("embedsmith"), pair[0])
+            ):
+                named = MEASURING.get(engine, (f"**{engine}**", None))
+                rows.append(
+                    [
+                        of_case,
+                        _named(*named, record),
+                        _time(one),
+                        _ratio(one, ours),
+                        _time({"median_s": one["first_s"]}),
+                        _memory(one),
+                    ]
+                )
+    return text + _markdown(["", "", "time", "times ours", "first call", "memory"], rows)
+
+
 TABLES: dict[str, Callable[[Records], str]] = {
     "batch": batch,
     "few": few,
@@ -182,6 +235,7 @@ TABLES: dict[str, Callable[[Records], str]] = {
     "speedups": speedups,
     "index": index,
     "shapes": shapes,
+    "measures": measures,
 }
 
 
@@ -252,15 +306,18 @@ def _caption(record: Mapping[str, Any]) -> str:
 
 def _label(engine: str, record: Mapping[str, Any]) -> str:
     if engine in PEERS:
-        words, library = PEERS[engine]
-        full = record["machine"]["libraries"].get(library, "") if library else ""
-        return words.format(".".join(full.split(".")[:2]))
+        return _named(*PEERS[engine], record)
     if engine == "embedsmith-index":
         return "**embedsmith `Index`**"
     isa = engine.removeprefix("embedsmith").removeprefix("-")
     return (
         f"embedsmith `topk`, {ISA_NAMES.get(isa, isa)} at most" if isa else "**embedsmith `topk`**"
     )
+
+
+def _named(words: str, library: str | None, record: Mapping[str, Any]) -> str:
+    full = record["machine"]["libraries"].get(library, "") if library else ""
+    return words.format(".".join(full.split(".")[:2]))
 
 
 def _seconds(entry: Mapping[str, Any] | None) -> float:

@@ -273,6 +273,42 @@ def test_building_is_counted_in_passes_of_memory(tmp_path: Path) -> None:
     )
 
 
+def test_measuring_is_told_per_input_with_ours_first_and_the_first_call(tmp_path: Path) -> None:
+    facts = {
+        "cpu": "Sample CPU",
+        "usable_cores": 2,
+        "commit": "0123456789ab",
+        "libraries": {"ranx": "0.3.21", "numpy": "2.1.0"},
+    }
+    shape = {
+        "queries": 1_000,
+        "docs": 500,
+        "dim": 8,
+        "depth": 100,
+        "permutations": 10_000,
+        "resamples": 10_000,
+    }
+    for suite in ("topk", "measures", "run_files", "statistics", "evaluators"):
+        cases = [case for of, case, _ in table.MEASURED if of == suite]
+        entries = [
+            measured(engine, s, case=case, shape=shape, first_s=10 * s, call_peak_bytes=2e6)
+            for case in cases
+            for engine, s in [("ranx", 0.3), ("embedsmith", 0.01), ("numpy", 0.05)]
+        ]
+        records.write(tmp_path, suite, facts, entries)
+    lines = table.measures(table.Records(tmp_path)).splitlines()
+    assert lines[4:7] == [
+        "| arrays, 1,000 x 100 | **embedsmith** | 10.0 ms | 1.0 | 100 ms | 2 MB |",
+        "| arrays, 1,000 x 100 | numpy 2.1, by hand | 50.0 ms | 5.0 | 500 ms | 2 MB |",
+        "| arrays, 1,000 x 100 | ranx 0.3 | 300 ms | 30 | 3.00 s | 2 MB |",
+    ]
+    assert len(lines) == 4 + 3 * len(table.MEASURED)
+    assert any(line.startswith("| 10,000 permutations of 1,000 queries |") for line in lines)
+    records.write(tmp_path, "measures", facts, [])
+    with pytest.raises(ValueError, match="has no 'arrays': run measures of make bench"):
+        table.measures(table.Records(tmp_path))
+
+
 def test_marked_tables_of_a_document_are_replaced_and_nothing_else(tmp_path: Path) -> None:
     made = table.batch(sample_records(tmp_path))
     start, end = "before\n<!-- table: batch sample-cpu -->\n", "<!-- end -->\nafter\n"
