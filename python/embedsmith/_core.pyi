@@ -205,6 +205,17 @@ def measure_dicts(
     ignore_self: bool,
     threads: int | None,
 ) -> tuple[NDArray[np.float64], list[bool], int, int]: ...
+def measure_lists(
+    query_ids: list[str],
+    qrels: QrelsLists,
+    run: RunLists,
+    measure_specs: Sequence[_Spec],
+    *,
+    ties_rule: str,
+    f32_scores: bool,
+    ignore_self: bool,
+    threads: int | None,
+) -> tuple[NDArray[np.float64], list[bool], int, int]: ...
 def measure_arrays(
     judged: JudgedArrays,
     query_ids: list[Any],

@@ -8,8 +8,11 @@ import typer
 
 from embedsmith import _core
 from embedsmith.cli._compare import COMPARE_EPILOG, compare_command
+from embedsmith.cli._convert import CONVERT_EPILOG, convert_command
 from embedsmith.cli._eval import EVAL_EPILOG, eval_command
+from embedsmith.cli._measure import MEASURE_EPILOG, measure_command
 from embedsmith.cli._report import REPORT_EPILOG, report_command
+from embedsmith.cli._validate import VALIDATE_EPILOG, validate_command
 
 __all__ = ["build_app"]
 
@@ -36,6 +39,9 @@ def build_app() -> typer.Typer:
     app.command("eval", epilog=EVAL_EPILOG)(eval_command)
     app.command("compare", epilog=COMPARE_EPILOG)(compare_command)
     app.command("report", epilog=REPORT_EPILOG)(report_command)
+    app.command("measure", epilog=MEASURE_EPILOG)(measure_command)
+    app.command("validate", epilog=VALIDATE_EPILOG)(validate_command)
+    app.command("convert", epilog=CONVERT_EPILOG)(convert_command)
     return app
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from embedsmith.datasets._check import FileCheck, FileFault, Holds, check_file
+from embedsmith.datasets._convert import Conversion, convert_file
 from embedsmith.datasets._dataset import Dataset
 from embedsmith.datasets._labelled_texts import LabelledTexts, TextClusters
 from embedsmith.datasets._load import load_dataset
@@ -13,8 +15,12 @@ from embedsmith.datasets._text_pairs import LabelledPairs, ParallelTexts, Scored
 from embedsmith.datasets._texts import Corpus, Queries
 
 __all__ = [
+    "Conversion",
     "Corpus",
     "Dataset",
+    "FileCheck",
+    "FileFault",
+    "Holds",
     "LabelledPairs",
     "LabelledTexts",
     "ParallelTexts",
@@ -24,6 +30,8 @@ __all__ = [
     "ScoredPairs",
     "TaskData",
     "TextClusters",
+    "check_file",
+    "convert_file",
     "load_dataset",
     "load_task",
 ]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from embedsmith._typing import I64Array
 
-__all__ = ["Columns", "read_parquet", "write_parquet"]
+__all__ = ["Columns", "read_parquet", "value_column", "write_parquet"]
 
 # The same names as in the core's text tables, the surest first.
 _QUERY = ("query_id", "qid", "q_id", "topic_id", "query", "topic")
@@ -68,11 +68,7 @@ def read_parquet(path: Path, *, judgements: bool) -> Columns:
             names = _names(path, file.schema_arrow.names, judgements=judgements)
             table = file.read(columns=list(names))
     except (arrow.ArrowException, OSError) as error:
-        msg = (
-            f"{path}: found damaged parquet data ({error}); expected a whole parquet file. "
-            "Fetch or write the file again."
-        )
-        raise ParseError(msg) from error
+        raise _damaged(path, error) from error
     if table.num_rows == 0:
         what = "judgements" if judgements else "results"
         msg = f"{path} holds no {what}. Check that it was written to the end."
@@ -86,6 +82,29 @@ def read_parquet(path: Path, *, judgements: bool) -> Columns:
     counts = np.bincount(of_query, minlength=len(query_ids))
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
     return Columns(query_ids, doc_ids, offsets, of_doc[order], numbers[order])
+
+
+def value_column(path: Path) -> str:
+    """Return the name of the column of numbers, plain: "score", or one of a grade's."""
+    parquet: Any = require("pyarrow.parquet", extra="data", feature="Reading parquet")
+    try:
+        names: list[str] = parquet.read_schema(path).names
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+    plain = {_plain(name) for name in names}
+    return next((name for name in (*_GRADE[:-1], "score") if name in plain), "score")
+
+
+def _damaged(path: Path, error: Exception) -> ParseError:
+    msg = (
+        f"{path}: found damaged parquet data ({error}); expected a whole parquet file. "
+        "Fetch or write the file again."
+    )
+    return ParseError(msg)
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace("-", "_").replace(" ", "_")
 
 
 def write_parquet(path: Path, columns: Columns, *, judgements: bool) -> None:
@@ -137,7 +156,7 @@ def _check_size(path: Path, metadata: Any) -> None:
 
 
 def _names(path: Path, columns: list[str], *, judgements: bool) -> tuple[str, str, str]:
-    plain = {name.strip().lower().replace("-", "_").replace(" ", "_"): name for name in columns}
+    plain = {_plain(name): name for name in columns}
     wanted = (_QUERY, _DOC, _GRADE if judgements else _SCORE)
     found = [next((plain[name] for name in known if name in plain), None) for known in wanted]
     if None in found:

@@ -148,7 +148,7 @@ class Run(Grouped[float]):
 
     @property
     def tag(self) -> str | None:
-        """Name that a TREC file gave the run in its first line; None for any other run."""
+        """Name that a TREC file gave the run in its last line, as trec_eval takes it, or None."""
         return self._lists.tag[0] if isinstance(self._lists, _core.RunLists) else None
 
     @classmethod

@@ -36,7 +36,7 @@ from embedsmith.metrics._collapse import (
     collapsed_mapping,
 )
 from embedsmith.metrics._frames import as_mapping
-from embedsmith.metrics._inputs import QrelsInput, RunInput, first_ids
+from embedsmith.metrics._inputs import QrelsInput, RunInput, file_lists, first_ids
 from embedsmith.metrics._names import parse_measures
 from embedsmith.metrics._options import Missing, Options, Preset, ScoreDtype, Ties, options
 from embedsmith.metrics._table import MetricTable
@@ -145,17 +145,19 @@ class Evaluator:
         }
         self._collapse = collapse
         self._needs_irrelevant = _core.needs_irrelevant([m.spec() for m in self._measures])
-        self._judged: dict[Any, Any] = {}
+        self._judged: Mapping[Any, Any] = {}
         self._prepared: _Prepared | None = None
         if isinstance(qrels, tuple):
             self._prepared = self._prepare_compressed(qrels, query_ids, doc_ids)
             return
-        judged = as_mapping("qrels", qrels)
+        # Judgements of a file stay as they were read, until a run of another kind is measured.
+        self._judged_lists = file_lists(qrels, _core.QrelsLists)
+        judged = qrels if self._judged_lists is not None else as_mapping("qrels", qrels)
         if not judged:
             msg = "qrels is empty; without judgements there is nothing to measure: pass some."
             raise DataError(msg)
         self._judged = judged
-        self._ids_are_rows = _holds_integers(judged)
+        self._ids_are_rows = self._judged_lists is None and _holds_integers(judged)
         if query_ids is not None or doc_ids is not None:
             names = list_names(query_ids, doc_ids, n_lists=None, ids_are_rows=self._ids_are_rows)
             self._prepared = self._prepare(names)
@@ -205,18 +207,42 @@ class Evaluator:
         return {name: self.evaluate(run) for name, run in runs.items()}
 
     def _measure_mapping(self, run: RunInput) -> tuple[_Queries, F64Array, list[bool], float]:
+        judged_lists = self._judged_lists
+        run_lists = file_lists(run, _core.RunLists)
+        if judged_lists is not None and run_lists is not None and self._collapse is None:
+            return self._measure_files(judged_lists, run_lists, self._queries(run))
         lists = as_mapping("run", run)
         if self._collapse is not None:
             lists = collapsed_mapping(lists, self._collapse)
         queries = self._queries(lists)
+        judged = as_mapping("qrels", self._judged)
 
         def measure(
             measures: list[Measure], ties: Ties, dtype: ScoreDtype
         ) -> tuple[F64Array, list[bool], int, int]:
             return _core.measure_dicts(
                 queries.ids,
-                self._judged,
+                judged,
                 lists,
+                [m.spec() for m in measures],
+                ties_rule=ties,
+                f32_scores=dtype == "f32",
+                ignore_self=self._options.ignore_self,
+                threads=self._intervals["threads"],
+            )
+
+        return queries, *self._by_rule(measure)
+
+    def _measure_files(
+        self, judged: _core.QrelsLists, run: _core.RunLists, queries: _Queries
+    ) -> tuple[_Queries, F64Array, list[bool], float]:
+        def measure(
+            measures: list[Measure], ties: Ties, dtype: ScoreDtype
+        ) -> tuple[F64Array, list[bool], int, int]:
+            return _core.measure_lists(
+                queries.ids,
+                judged,
+                run,
                 [m.spec() for m in measures],
                 ties_rule=ties,
                 f32_scores=dtype == "f32",
@@ -328,7 +354,7 @@ class Evaluator:
         queries = self._queries(names.list_of)
         judged = _core.JudgedArrays(
             queries.ids,
-            self._judged,
+            as_mapping("qrels", self._judged),
             names.list_of,
             names.row_of,
             irrelevant_too=self._needs_irrelevant,

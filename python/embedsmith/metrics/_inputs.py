@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from embedsmith._typing import RunLike
 from embedsmith.exceptions import DataError, MeasureError
 
-__all__ = ["QrelsInput", "Run", "RunInput", "check_choice", "first_ids", "plain_dict"]
+__all__ = ["QrelsInput", "Run", "RunInput", "check_choice", "file_lists", "first_ids", "plain_dict"]
 
 # Scores and rows, such as TopK; a structural type, for search is beside this layer.
 Run: TypeAlias = RunLike | tuple[Any, Any]
@@ -18,6 +18,9 @@ Run: TypeAlias = RunLike | tuple[Any, Any]
 # A mapping (of mappings, ranked lists or pairs), arrays, or a frame of some library's own type.
 RunInput: TypeAlias = Any
 QrelsInput: TypeAlias = Any
+
+
+Lists = TypeVar("Lists")
 
 
 def plain_dict(argument: str, value: object) -> dict[str, Any]:
@@ -31,6 +34,15 @@ def plain_dict(argument: str, value: object) -> dict[str, Any]:
         "pass a mapping of query ids to mappings of document ids."
     )
     raise DataError(msg)
+
+
+def file_lists(value: object, kind: type[Lists]) -> Lists | None:
+    """Return what a ``datasets.Run`` or ``Qrels`` keeps of its file, ``None`` for other values.
+
+    By its name, since data sets lie above the measures.
+    """
+    lists = getattr(value, "_lists", None)
+    return lists if isinstance(lists, kind) else None
 
 
 def first_ids(ids: Iterable[str], most: int = 5) -> str:

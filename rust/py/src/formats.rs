@@ -126,7 +126,7 @@ impl RunLists {
         self.0.n_pairs()
     }
 
-    /// The name that the file gives the run in its first line, and whether all lines agree.
+    /// The name that the file gives the run in its last line, and whether all lines agree.
     #[getter]
     fn tag(&self) -> (Option<&str>, bool) {
         (self.0.tag(), self.0.one_tag())

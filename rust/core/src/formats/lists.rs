@@ -7,14 +7,12 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use super::groups::Groups;
-use super::pieces::{Piece, hash};
+use super::pieces::Piece;
 use crate::error::Result;
 use crate::threads;
 
 /// Queries per task.
 const CHUNK: usize = 128;
-/// Up to this many documents to look up, going through the list beats ordering it.
-const SCAN_UP_TO: usize = 16;
 
 /// The entries of all queries of a file.
 #[derive(Debug)]
@@ -47,7 +45,8 @@ impl<V: Copy + Default + Send + Sync> Lists<V> {
                 found.push((place, (number as u32, start, end)));
             }
             if let Some(own) = &piece.tag {
-                one_tag &= !piece.other_tags && tag.get_or_insert_with(|| own.clone()) == own;
+                one_tag &= !piece.other_tags && tag.as_ref().is_none_or(|known| known == own);
+                tag = Some(own.clone());
             }
         }
         // Stable: what belongs to a query keeps the order of the file.
@@ -140,7 +139,7 @@ impl<V: Copy + Default + Send + Sync> Lists<V> {
         &self.query_ids
     }
 
-    /// The name that the file gives the run in its first line, if its format has one.
+    /// The name that the file gives the run in its last line (as `trec_eval` takes it), if its format has one.
     #[must_use]
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
@@ -224,31 +223,4 @@ impl<'a, V: Copy> List<'a, V> {
             ids.windows(2).any(|pair| pair[0] == pair[1])
         })
     }
-
-    /// The position of each of `docs` (hash and id) among the entries.
-    pub fn find(self, docs: &[(u32, &str)], out: &mut Vec<Option<usize>>) {
-        out.clear();
-        if docs.len() <= SCAN_UP_TO {
-            out.extend(docs.iter().map(|&(hash, id)| {
-                { self.hashes().enumerate().find(|&(i, own)| own == hash && self.id(i) == id) }
-                    .map(|(i, _)| i)
-            }));
-            return;
-        }
-        let order = self.by_hash();
-        out.extend(docs.iter().map(|&(hash, id)| {
-            let start = order.partition_point(|&(own, _)| own < hash);
-            order[start..]
-                .iter()
-                .take_while(|(own, _)| *own == hash)
-                .find(|&&(_, entry)| self.id(entry as usize) == id)
-                .map(|&(_, entry)| entry as usize)
-        }));
-    }
-}
-
-/// The hash that entries carry.
-#[must_use]
-pub fn id_hash(id: &str) -> u32 {
-    hash(id)
 }

@@ -64,7 +64,7 @@ pub(super) struct Piece<V> {
     queries: String,
     /// Entries on end that are of one query: where its id ends in `queries`, and the first entry.
     stretches: Vec<(u32, u32)>,
-    /// The name of the run in the first line, and whether others follow.
+    /// The name of the run in the last line, and whether others stood before.
     pub(super) tag: Option<String>,
     pub(super) other_tags: bool,
 }
@@ -322,9 +322,12 @@ impl<V: Number> Entries<'_, V> {
             self.query = query;
         }
         if let Some(tag) = tag {
-            match &piece.tag {
-                None => piece.tag = Some(at(tag).to_owned()),
-                Some(known) => piece.other_tags |= known != at(tag),
+            match &mut piece.tag {
+                Some(known) if known == at(tag) => {}
+                known => {
+                    piece.other_tags |= known.is_some();
+                    *known = Some(at(tag).to_owned());
+                }
             }
         }
         piece.push(at(doc), V::parse(at(value))?);

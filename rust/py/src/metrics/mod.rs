@@ -2,6 +2,7 @@
 
 mod arrays;
 mod dicts;
+mod files;
 mod ids;
 mod judged;
 mod spec;
@@ -41,5 +42,6 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(needs_irrelevant, module)?)?;
     module.add_class::<judged::JudgedArrays>()?;
     module.add_function(wrap_pyfunction!(dicts::measure_dicts, module)?)?;
+    module.add_function(wrap_pyfunction!(files::measure_lists, module)?)?;
     module.add_function(wrap_pyfunction!(arrays::measure_arrays, module)?)
 }
