@@ -237,6 +237,7 @@ def bootstrap_intervals(
     n_resamples: int,
     seed: int,
     threads: int | None,
+    percentile: bool = False,
 ) -> list[tuple[float, float, str]]: ...
 def randomisation_test(
     differences: NDArray[np.float64], *, n_permutations: int, seed: int, threads: int | None

@@ -21,6 +21,8 @@ __all__ = ["as_values", "difference_of", "in_order_of", "paired_differences", "s
 
 # Values that agree but for the rounding of their sums are equal: queries on which runs tie.
 TIE_TOLERANCE = 1e-12
+# Sums of squares of more queries than any memory holds stay finite.
+LARGEST = 1e100
 
 
 def as_values(argument: str, values: Any, *, least: int = 1) -> F64Array:
@@ -31,7 +33,7 @@ def as_values(argument: str, values: Any, *, least: int = 1) -> F64Array:
     ShapeError
         If there are fewer than ``least``, or they are no numbers on one axis.
     NonFiniteError
-        If one is NaN or infinite; the message names its place.
+        If one is NaN, infinite or beyond 1e100 in size; the message names its place.
     """
     try:
         column: F64Array = np.ascontiguousarray(values, dtype=np.float64)
@@ -49,10 +51,17 @@ def as_values(argument: str, values: Any, *, least: int = 1) -> F64Array:
 
 
 def refuse_non_finite(argument: str, column: F64Array) -> None:
-    """Name the first value that is NaN or infinite."""
+    """Name the first value that is NaN, infinite, or too large to be squared and summed."""
     if not np.isfinite(column).all():
         place = int(np.flatnonzero(~np.isfinite(column))[0])
         msg = f"{argument}[{place}] is {column[place]}; drop the query from both, or score it 0."
+        raise NonFiniteError(msg)
+    if len(column) and np.abs(column).max() > LARGEST:
+        place = int(np.abs(column).argmax())
+        msg = (
+            f"{argument}[{place}] is {column[place]:g}, and squares of such numbers overflow; "
+            f"divide all values by a common factor, to at most {LARGEST:g}."
+        )
         raise NonFiniteError(msg)
 
 

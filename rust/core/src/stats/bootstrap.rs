@@ -48,6 +48,8 @@ pub struct Interval {
 pub struct Plan {
     /// Probability to be covered, in (0, 1).
     pub confidence: f64,
+    /// Whether to take plain percentiles, without correcting for bias and skew.
+    pub percentile: bool,
     /// Resamples, at least 1.
     pub n_resamples: usize,
     /// Seed; equal seeds draw equal resamples for every set of values of one length.
@@ -95,7 +97,7 @@ fn share_below(sorted: &[f64], estimate: f64, slack: f64) -> f64 {
     (below + up_to) as f64 / (2 * sorted.len()) as f64
 }
 
-fn interval(values: &[f64], means: &mut [f64], confidence: f64) -> Interval {
+fn interval(values: &[f64], means: &mut [f64], plan: Plan) -> Interval {
     if values.iter().all(|&x| x == values[0]) {
         return Interval { low: values[0], high: values[0], method: Method::Constant };
     }
@@ -109,14 +111,14 @@ fn interval(values: &[f64], means: &mut [f64], confidence: f64) -> Interval {
         (squares + deviation * deviation, cubes + deviation * deviation * deviation)
     });
     let acceleration = cubes / (6.0 * squares.powf(1.5));
-    let tail = (1.0 - confidence) / 2.0;
+    let tail = (1.0 - plan.confidence) / 2.0;
     let level = |p: f64| {
         let shifted = bias + normal::quantile(p);
         let stretch = 1.0 - acceleration * shifted;
         // Past a stretch of 0 the transformation folds back and orders nothing.
         (stretch > 0.0).then(|| normal::cdf(bias + shifted / stretch))
     };
-    let ends = if bias.is_finite() && acceleration.is_finite() {
+    let ends = if !plan.percentile && bias.is_finite() && acceleration.is_finite() {
         level(tail).zip(level(1.0 - tail))
     } else {
         None
@@ -185,7 +187,7 @@ pub fn intervals(columns: &[&[f64]], plan: Plan, control: &Control) -> Result<Ve
             for (target, row) in column.iter_mut().zip(means.chunks_exact(columns.len())) {
                 *target = row[i];
             }
-            interval(values, &mut column, plan.confidence)
+            interval(values, &mut column, plan)
         })
         .collect())
 }
@@ -194,7 +196,13 @@ pub fn intervals(columns: &[&[f64]], plan: Plan, control: &Control) -> Result<Ve
 mod tests {
     use super::*;
 
-    const PLAN: Plan = Plan { confidence: 0.95, n_resamples: 4_000, seed: 11, threads: Some(2) };
+    const PLAN: Plan = Plan {
+        confidence: 0.95,
+        percentile: false,
+        n_resamples: 4_000,
+        seed: 11,
+        threads: Some(2),
+    };
 
     fn one(values: &[f64], plan: Plan) -> Interval {
         intervals(&[values], plan, &Control::default()).expect("threads start")[0]
@@ -257,7 +265,7 @@ mod tests {
         let found = one(&[0.0, 0.0, 1.0], Plan { n_resamples: 1, ..PLAN });
         assert!(matches!(found.method, Method::Percentile | Method::Bca));
         let mut means = [0.7, 0.8];
-        let outside = interval(&[0.0, 1.0], &mut means, 0.95);
+        let outside = interval(&[0.0, 1.0], &mut means, PLAN);
         assert_eq!(outside.method, Method::Percentile);
         assert!((outside.low - 0.7025).abs() < 1e-12 && (outside.high - 0.7975).abs() < 1e-12);
     }
@@ -268,11 +276,19 @@ mod tests {
         // bias = quantile(60.5 / 101). The values have zero third moment, so no acceleration:
         // the ends are the levels cdf(2 * bias -+ 1.96).
         let mut means: Vec<f64> = (0..101).map(|i| f64::from(i) / 100.0).collect();
-        let found = interval(&[0.2, 1.0], &mut means, 0.95);
+        let found = interval(&[0.2, 1.0], &mut means, PLAN);
         let bias = normal::quantile(60.5 / 101.0);
         let z = normal::quantile(0.975);
         assert!((found.low - normal::cdf(2.0 * bias - z)).abs() < 1e-12, "{found:?}");
         assert!((found.high - normal::cdf(2.0 * bias + z)).abs() < 1e-12, "{found:?}");
+    }
+
+    #[test]
+    fn plain_percentiles_are_those_of_the_resampled_means() {
+        let mut means: Vec<f64> = (0..101).map(|i| f64::from(i) / 100.0).collect();
+        let found = interval(&[0.2, 1.0], &mut means, Plan { percentile: true, ..PLAN });
+        assert_eq!(found.method, Method::Percentile);
+        assert!((found.low - 0.025).abs() < 1e-12 && (found.high - 0.975).abs() < 1e-12);
     }
 
     #[test]

@@ -22,11 +22,15 @@ impl Moments {
     #[must_use]
     pub fn of(differences: &[f64]) -> Self {
         let (n, mean) = (differences.len(), mean(differences));
-        let squares: f64 = differences.iter().map(|x| (x - mean).powi(2)).sum();
         let size = differences.iter().fold(0.0f64, |largest, x| largest.max(x.abs()));
         let furthest = differences.iter().fold(0.0f64, |most, x| most.max((x - mean).abs()));
-        let spread = furthest > SPREAD_TOLERANCE * size;
-        let deviation = if spread { (squares / (n - 1) as f64).sqrt() } else { 0.0 };
+        let deviation = if furthest > SPREAD_TOLERANCE * size {
+            // In units of the furthest, whose square can neither overflow nor vanish.
+            let squares: f64 = differences.iter().map(|x| ((x - mean) / furthest).powi(2)).sum();
+            furthest * (squares / (n - 1) as f64).sqrt()
+        } else {
+            0.0
+        };
         Self { n, mean, deviation }
     }
 

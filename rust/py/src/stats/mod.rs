@@ -52,7 +52,7 @@ fn check_resamples(n_rows: usize, n_columns: usize, n_resamples: usize) -> PyRes
 
 /// Bootstrap intervals of the means of the rows of `values`.
 #[pyfunction]
-#[pyo3(signature = (values, *, confidence, n_resamples, seed, threads))]
+#[pyo3(signature = (values, *, confidence, n_resamples, seed, threads, percentile=false))]
 fn bootstrap_intervals(
     py: Python<'_>,
     values: PyReadonlyArray2<'_, f64>,
@@ -60,6 +60,7 @@ fn bootstrap_intervals(
     n_resamples: usize,
     seed: u64,
     threads: Option<usize>,
+    percentile: bool,
 ) -> PyResult<Vec<Ends>> {
     let [n_rows, n_columns] = [values.shape()[0], values.shape()[1]];
     if n_rows == 0 {
@@ -67,7 +68,7 @@ fn bootstrap_intervals(
     }
     check_resamples(n_rows, n_columns, n_resamples)?;
     let columns: Vec<&[f64]> = values.as_slice()?.chunks_exact(n_columns).collect();
-    let plan = bootstrap::Plan { confidence, n_resamples, seed, threads };
+    let plan = bootstrap::Plan { confidence, percentile, n_resamples, seed, threads };
     let long = values.len().saturating_mul(n_resamples) >= LONG_WORK;
     let found = interrupt::run(py, long, None, |control| intervals(&columns, plan, control))?;
     Ok(found.into_iter().map(ends).collect())
