@@ -55,9 +55,7 @@ def test_similarity_is_one_table_one_file_and_a_statement(embedsmith, pairs, tmp
     result = EvaluationResult.load(tmp_path / "out")
     assert result.task == "sts"
     # Its own command repeats it; another one is refused.
-    embedsmith(
-        *result.settings.command()[1:], *words[4:6], "--latency-queries", "0", "-q", "--out", "out"
-    )
+    embedsmith(*result.settings.command()[1:], "--latency-queries", "0", "-q", "--out", "out")
     refused = embedsmith("eval", *words, "--model", "fake:16", "--out", "out", code=4)
     assert "holds another evaluation" in refused.err
 

@@ -243,3 +243,54 @@ def test_bitext_mining_is_mtebs(encoder, shared_data):
         theirs = task._compute_metrics(found["-".join(way)], gold)
         for name, value in theirs.items():
             assert ours[prefix + name] == pytest.approx(value, abs=1e-12), prefix + name
+
+
+def test_reranking_is_mtebs(encoder, shared_data):
+    from mteb._evaluators.retrieval_evaluator import RetrievalEvaluator
+    from mteb.models import SearchEncoderWrapper
+
+    whole = es.load_dataset(shared_data / "cranfield")
+    found = es.Run.read(shared_data / "cranfield" / "bm25" / "test.tsv.gz")
+    wanted = whole.queries.ids[:12]
+    candidates = {
+        query: sorted(found[query], key=found[query].__getitem__, reverse=True)[:10]
+        for query in wanted
+    }
+    data = es.RerankingSet(
+        es.Dataset.build(
+            "cranfield",
+            whole.corpus,
+            es.Queries(wanted, whole.queries.texts[:12]),
+            es.Qrels({query: whole.qrels[query] for query in wanted}),
+        ),
+        candidates,
+    )
+    measures = ["AP", "nDCG@10", "RR@10", "R@5"]
+    model = es.evaluate(encoder, data, measures=measures, latency_queries=0).models[0]
+    texts = dict(zip(whole.corpus.ids, whole.corpus.texts, strict=True))
+    listed = sorted({document for ids in candidates.values() for document in ids})
+    evaluator = RetrievalEvaluator(
+        datasets.Dataset.from_list(
+            [{"id": document, "title": "", "text": texts[document]} for document in listed]
+        ),
+        datasets.Dataset.from_list(
+            [
+                {"id": query, "text": text}
+                for query, text in zip(wanted, data.dataset.queries.texts, strict=True)
+            ]
+        ),
+        task_metadata=metadata("AskUbuntuDupQuestions"),
+        top_k=1000,
+        top_ranked=candidates,
+        timer=timer(),
+        **WHERE,
+    )
+    results = evaluator(SearchEncoderWrapper(GivenEmbeddings(encoder.table)), encode_kwargs={})
+    qrels = {query: dict(data.dataset.qrels[query]) for query in wanted}
+    theirs = evaluator.evaluate(qrels, results, [1, 5, 10, 1000])
+    ours = model.table.mean
+    # mteb rounds to five places.
+    assert ours["AP"] == pytest.approx(theirs.map["MAP@1000"], abs=1e-5)
+    assert ours["nDCG@10"] == pytest.approx(theirs.ndcg["NDCG@10"], abs=1e-5)
+    assert ours["R@5"] == pytest.approx(theirs.recall["Recall@5"], abs=1e-5)
+    assert ours["RR@10"] == pytest.approx(theirs.mrr["MRR@10"], abs=1e-5)

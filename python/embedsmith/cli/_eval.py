@@ -109,6 +109,15 @@ def eval_command(
             show_default=False,
         ),
     ] = None,
+    candidates: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="For reranking: the run that lists each query's documents. Default: the data "
+            "folder's candidates/SPLIT.",
+            show_default=False,
+        ),
+    ] = None,
     split: Annotated[
         str, typer.Option(metavar="NAME", help="Judgements to use: qrels/SPLIT.tsv.")
     ] = "test",
@@ -342,6 +351,7 @@ def eval_command(
             columns=dict(pair.split("=", 1) for pair in column or ()),
             allow_missing=allow_missing,
             collapse=collapse,
+            candidates=candidates,
         )
         folder = None if out is None else ResultFolder(out, force=force)
         if folder is not None:

@@ -9,6 +9,7 @@ from embedsmith.datasets._labelled_texts import LabelledTexts, TextClusters
 from embedsmith.datasets._load import load_dataset
 from embedsmith.datasets._load_task import load_task
 from embedsmith.datasets._qrels import Qrels
+from embedsmith.datasets._reranking import RerankingSet
 from embedsmith.datasets._run import Run
 from embedsmith.datasets._task_data import TaskData
 from embedsmith.datasets._text_pairs import LabelledPairs, ParallelTexts, ScoredPairs
@@ -26,6 +27,7 @@ __all__ = [
     "ParallelTexts",
     "Qrels",
     "Queries",
+    "RerankingSet",
     "Run",
     "ScoredPairs",
     "TaskData",

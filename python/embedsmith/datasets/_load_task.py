@@ -6,14 +6,16 @@ import difflib
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, get_args
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, get_args
 
 from embedsmith._typing import Task
 from embedsmith.datasets._dataset import Dataset
 from embedsmith.datasets._labelled_texts import LabelledTexts, TextClusters
 from embedsmith.datasets._load import load_dataset
 from embedsmith.datasets._paths import existing, listing
+from embedsmith.datasets._reranking import RerankingSet
 from embedsmith.datasets._rows import ENDINGS
+from embedsmith.datasets._task_data import TaskData
 from embedsmith.datasets._text_pairs import LabelledPairs, ParallelTexts, ScoredPairs
 from embedsmith.exceptions import DataError
 
@@ -21,15 +23,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from embedsmith.datasets._passages import Collapse
-    from embedsmith.datasets._task_data import TaskData
 
 __all__ = ["AnyTaskData", "check_same_task", "check_task", "load_task"]
 
 AnyTaskData: TypeAlias = (
-    Dataset | ScoredPairs | LabelledPairs | LabelledTexts | TextClusters | ParallelTexts
+    Dataset
+    | RerankingSet
+    | ScoredPairs
+    | LabelledPairs
+    | LabelledTexts
+    | TextClusters
+    | ParallelTexts
 )
 
+T = TypeVar("T", bound=TaskData)
+
 _TRAIN = "train"
+_CANDIDATES = ("candidates", "bm25")
 
 
 def load_task(
@@ -40,6 +50,7 @@ def load_task(
     columns: Mapping[str, str] | None = None,
     allow_missing: bool = False,
     collapse: Collapse | None = None,
+    candidates: str | os.PathLike[str] | None = None,
 ) -> AnyTaskData:
     r"""Read the labelled set of a task.
 
@@ -49,12 +60,17 @@ def load_task(
     task                     columns
     =======================  ==========================================================
     ``retrieval``            as :func:`load_dataset`
+    ``reranking``            ``query``, ``positive`` and perhaps ``negative``, a string or a list
+                             each; or a BEIR folder with a run of candidates
     ``sts``                  ``sentence1``, ``sentence2``, ``score`` (a number)
     ``pair_classification``  ``sentence1``, ``sentence2``, ``label`` (1 or 0, true or false)
     ``classification``       ``text``, ``label`` (a string or whole number), in two files
     ``clustering``           ``text``, ``label``
     ``bitext``               ``source``, ``target``
     =======================  ==========================================================
+
+    The candidates of a BEIR folder are read from ``candidates`` or from the folder's file
+    ``candidates/SPLIT`` (or ``bm25/SPLIT``), in any format of :meth:`Run.read`.
 
     A path is a file, or a folder with a file per split: ``test.jsonl``, ``train.csv``.
     Classification reads two, ``train`` and the split, and so needs the folder. The ending tells
@@ -77,9 +93,12 @@ def load_task(
     collapse : str, mapping or callable, optional
         Likewise.
 
+    candidates : path, optional
+        For reranking: the run that lists each query's documents.
+
     Returns
     -------
-    Dataset, ScoredPairs, LabelledPairs, LabelledTexts, TextClusters or ParallelTexts
+    Dataset, RerankingSet, ScoredPairs, LabelledPairs, LabelledTexts, TextClusters or ParallelTexts
         What :func:`evaluate` takes.
 
     Raises
@@ -101,11 +120,20 @@ def load_task(
     """
     check_task(task)
     if task == "retrieval":
+        if candidates is not None:
+            msg = "candidates are for reranking, and the task is retrieval. Leave it out."
+            raise DataError(msg)
         if columns:
             msg = "columns renames no part of a retrieval set. Leave it out."
             raise DataError(msg)
         return load_dataset(path, split=split, allow_missing=allow_missing, collapse=collapse)
     place = existing(path)
+    if task == "reranking":
+        data = _reranking(place, split, columns, candidates, allow_missing=allow_missing)
+        return _named(data, place, path, split, columns)
+    if candidates is not None:
+        msg = f"candidates are for reranking, and the task is {task}. Leave it out."
+        raise DataError(msg)
     if task == "classification":
         if not place.is_dir():
             msg = (
@@ -114,14 +142,63 @@ def load_task(
                 f"{place.parent}."
             )
             raise DataError(msg)
-        read = LabelledTexts._read(  # noqa: SLF001 - of this package
+        texts = LabelledTexts._read(  # noqa: SLF001 - of this package
             _split_file(place, _TRAIN), _split_file(place, split), columns
         )
-        return _named(read, place, path, split)
+        return _named(texts, place, path, split, columns)
     kinds = (ScoredPairs, LabelledPairs, TextClusters, ParallelTexts)
     kind = next(kind for kind in kinds if kind.task == task)
     file = _split_file(place, split) if place.is_dir() else place
-    return _named(kind._read(file, columns), place, path, split)  # noqa: SLF001 - of this package
+    read = kind._read(file, columns)  # noqa: SLF001 - of this package
+    return _named(read, place, path, split, columns)
+
+
+def _reranking(
+    place: Path,
+    split: str,
+    columns: Mapping[str, str] | None,
+    candidates: str | os.PathLike[str] | None,
+    *,
+    allow_missing: bool,
+) -> RerankingSet:
+    if not place.is_dir() or _has_split(place, split):
+        if candidates is not None:
+            msg = f"{place} lists its own candidates, query by query. Leave candidates out."
+            raise DataError(msg)
+        file = _split_file(place, split) if place.is_dir() else place
+        return RerankingSet._read(file, split, columns)  # noqa: SLF001 - of this package
+    if columns:
+        msg = f"columns renames no part of the BEIR folder {place}. Leave it out."
+        raise DataError(msg)
+    dataset = load_dataset(place, split=split, allow_missing=allow_missing)
+    run = existing(candidates) if candidates is not None else _candidates_file(place, split)
+    named = None if candidates is None else os.fspath(candidates)
+    found = RerankingSet._from_run(dataset, run)  # noqa: SLF001 - of this package
+    return replace(found, candidates_path=named)
+
+
+def _has_split(folder: Path, split: str) -> bool:
+    return Path(split).name == split and any(
+        (folder / f"{split}{ending}").is_file() for ending in ENDINGS
+    )
+
+
+def _candidates_file(folder: Path, split: str) -> Path:
+    for name in _CANDIDATES:
+        inner = folder / name
+        if inner.is_dir() and Path(split).name == split:
+            found = sorted(f for f in inner.iterdir() if f.name.split(".", 1)[0] == split)
+            if len(found) > 1:
+                names = " and ".join(file.name for file in found)
+                msg = f"{inner} holds {names}, and they may differ. Name one: candidates=PATH."
+                raise DataError(msg)
+            if found:
+                return found[0]
+    msg = (
+        f"{folder} lists no candidates: looked for candidates/{split}.run or .tsv. Put a run of "
+        "the first search there, or name it: candidates=PATH (--candidates PATH)."
+    )
+    raise DataError(msg)
 
 
 def check_task(task: str) -> None:
@@ -158,12 +235,21 @@ def check_same_task(data: AnyTaskData | TaskData, task: str | None) -> None:
         raise DataError(msg)
 
 
-def _named(data: AnyTaskData, place: Path, path: str | os.PathLike[str], split: str) -> AnyTaskData:
+def _named(
+    data: T,
+    place: Path,
+    path: str | os.PathLike[str],
+    split: str,
+    columns: Mapping[str, str] | None,
+) -> T:
     name = place.resolve().name
     if not place.is_dir():
         for ending in ENDINGS:
             name = name.removesuffix(ending)
-    return replace(data, name=name, split=split, path=place, source=os.fspath(path))
+    renamed = tuple(f"{column}={own}" for column, own in (columns or {}).items())
+    return replace(
+        data, name=name, split=split, path=place, source=os.fspath(path), columns=renamed
+    )
 
 
 def _split_file(folder: Path, split: str) -> Path:

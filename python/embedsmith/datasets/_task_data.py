@@ -32,6 +32,8 @@ class TaskData:
         Where it was read.
     source : str or None
         What :func:`load_task` was given, word for word.
+    columns : tuple of str, default ()
+        Columns that were renamed on reading, as ``"sentence1=premise"``.
     """
 
     task: ClassVar[Task]
@@ -41,10 +43,12 @@ class TaskData:
     split: str = "test"
     path: Path | None = None
     source: str | None = None
+    columns: tuple[str, ...] = ()
     _hash: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __repr__(self) -> str:
-        items = counted(len(self), "text" if self.unit == "experiment" else self.unit)
+        unit = "text" if self.unit == "experiment" else self.unit
+        items = counted(len(self), unit, "queries" if unit == "query" else None)
         return f"{type(self).__name__}({self.name!r}, split {self.split!r}, {items})"
 
     def __len__(self) -> int:

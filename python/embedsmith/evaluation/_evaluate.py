@@ -46,6 +46,7 @@ def evaluate(
     task: Task | None = None,
     split: str = "test",
     columns: Mapping[str, str] | None = None,
+    candidates: str | Path | None = None,
     measures: str | Sequence[str] | None = None,
     depth: int | None = None,
     device: str = "cpu",
@@ -101,6 +102,8 @@ def evaluate(
         Judgements or file to use when ``data`` is a path.
     columns : mapping of str to str, optional
         For ``load_task``: what the file calls a column.
+    candidates : path, optional
+        For ``load_task``: the run that lists the documents to rerank.
     measures : str or sequence of str, optional
         For retrieval and reranking as ``parse_measures`` takes them. The other tasks have measures
         of their own, ``"all"`` are all of them; a wrong name is answered with the right ones.
@@ -218,6 +221,7 @@ def evaluate(
             task or "retrieval",
             split=split,
             columns=columns,
+            candidates=candidates,
             allow_missing=allow_missing,
             collapse=collapse,
         )
@@ -235,7 +239,14 @@ def evaluate(
         )
         job = RetrievalJob(data, parsed, judge, axes, depth=depth, progress=progress)
     else:
-        refuse_axes(data.task, slices=slices, dims=dims, precisions=precisions, collapse=collapse)
+        refuse_axes(
+            data.task,
+            depth=depth,
+            slices=slices,
+            dims=dims,
+            precisions=precisions,
+            collapse=collapse,
+        )
         job = TaskJob(data, measures, judge, experiments)
     options: Json = {
         "device": device,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedsmith.datasets import Dataset, Run
+from embedsmith.datasets import Dataset, RerankingSet, Run
 from embedsmith.evaluation._labels import canonical_spec, label_specs, run_files
 from embedsmith.evaluation._records import within
 from embedsmith.exceptions import DataError, OutputError
@@ -78,12 +78,12 @@ class ResultFolder:
             If an id cannot stand in a TREC run file.
         """
         check_writable(self.path)
-        ranked = isinstance(data, Dataset)
-        if isinstance(data, Dataset):
-            _check_ids(data)
+        ranked = data.dataset if isinstance(data, RerankingSet) else data
+        if isinstance(ranked, Dataset):
+            _check_ids(ranked)
         specs = [canonical_spec(spec) for spec in models]
         # Only what ranks documents writes runs.
-        names = run_files(label_specs(specs)) if ranked else ()
+        names = run_files(label_specs(specs)) if isinstance(ranked, Dataset) else ()
         self.check_content(data_hash=data.hash, models=specs, run_files=names)
 
     def check_content(

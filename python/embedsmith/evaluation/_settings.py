@@ -50,6 +50,10 @@ class Settings:
         Thresholds of the verdict.
     task : str
         What the embeddings are measured on.
+    columns : tuple of str
+        Columns that the file calls otherwise, as ``"sentence1=premise"``.
+    candidates : str or None
+        The run that a reranking's candidates were read from, if one was named.
     n_experiments, samples_per_label, n_neighbors : int
         As ``evaluate`` takes them for classification and clustering.
     collapse : str or None
@@ -77,6 +81,8 @@ class Settings:
     fine_tune_below: float = 0.8
     keep_above: float = 0.9
     task: Task = dataclasses.field(default="retrieval", metadata=ADDED)
+    columns: tuple[str, ...] = dataclasses.field(default=(), metadata=ADDED)
+    candidates: str | None = dataclasses.field(default=None, metadata=ADDED)
     n_experiments: int = dataclasses.field(default=10, metadata=ADDED)
     samples_per_label: int = dataclasses.field(default=8, metadata=ADDED)
     n_neighbors: int = dataclasses.field(default=5, metadata=ADDED)
@@ -142,6 +148,8 @@ def _option(name: str, value: Any) -> list[str]:
     if name == "slices":
         # A field's name may hold a comma.
         return [word for field in value for word in ("--slice", field)]
+    if name == "columns":
+        return [word for pair in value for word in ("--column", pair)]
     if isinstance(value, tuple):
         return [option, ",".join(map(str, value))]
     return [option, str(value)]

@@ -11,6 +11,7 @@ import numpy as np
 from embedsmith import _core
 from embedsmith._phrases import counted
 from embedsmith.backends import Bm25
+from embedsmith.datasets import RerankingSet
 from embedsmith.evaluation._model_result import ModelResult
 from embedsmith.evaluation._result import DataSummary
 from embedsmith.evaluation.tasks import family_of, paired
@@ -54,7 +55,6 @@ class TaskJob:
         If the task has no such measure.
     """
 
-    qrels: Qrels | None = None
     variation: None = None
 
     def __init__(
@@ -68,11 +68,17 @@ class TaskJob:
         self._judge = judge
         self.task: Task = data.task
         self.depth = 0
+        self.qrels: Qrels | None = data.dataset.qrels if isinstance(data, RerankingSet) else None
         self.measures = self._family.chosen(measures)
         self.summary = _summary(data, self._family)
         self.definitions = self._family.define(self.measures)
         self.gold = self._family.gold
-        self.settings: dict[str, Any] = {"task": data.task, **self._family.options}
+        self.settings: dict[str, Any] = {
+            "task": data.task,
+            "columns": data.columns,
+            "candidates": getattr(data, "candidates_path", None),
+            **self._family.options,
+        }
 
     def run(
         self, runner: Runner, opened: Sequence[OpenModel]
@@ -182,7 +188,7 @@ def _summary(data: TaskData, family: Family) -> DataSummary:
 
 
 def _model_result(
-    label: str, embedded: EmbeddedTask, measured: Measured, data: DataSummary, *, depth: int = 0
+    label: str, embedded: EmbeddedTask, measured: Measured, data: DataSummary
 ) -> ModelResult:
     """Return one model's part of a result.
 
@@ -196,8 +202,6 @@ def _model_result(
         What they are worth.
     data : DataSummary
         For the statement.
-    depth : int
-        Documents kept per query, if any are ranked.
     """
     return ModelResult(
         name=label,
@@ -207,7 +211,8 @@ def _model_result(
         encoder=embedded.encoder,
         table=measured.table,
         run=measured.run,
-        depth=depth,
+        # Of a candidate list everything is kept.
+        depth=0 if measured.run is None else int(np.diff(measured.run.offsets).max()),
         truncation=embedded.truncation,
         verdict=None,
         statement=_statement(label, embedded, measured, data),

@@ -32,6 +32,8 @@ def test_the_command_carries_every_setting_that_can_change_a_number():
         fine_tune_below=0.5,
         keep_above=0.6,
         task="sts",
+        columns=("score=gold",),
+        candidates="bm25.run",
         n_experiments=3,
         samples_per_label=4,
         n_neighbors=2,
@@ -46,7 +48,12 @@ def test_the_command_carries_every_setting_that_can_change_a_number():
         rescore_depth=50,
     )
     words = settings.command()
-    options = {"models": "--model", "slices": "--slice", "excerpts": "--no-excerpts"}
+    options = {
+        "models": "--model",
+        "columns": "--column",
+        "slices": "--slice",
+        "excerpts": "--no-excerpts",
+    }
     for field in fields(settings):
         assert getattr(settings, field.name) != field.default, field.name
         assert options.get(field.name, f"--{field.name.replace('_', '-')}") in words

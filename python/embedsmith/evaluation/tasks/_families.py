@@ -8,6 +8,7 @@ from embedsmith.datasets import (
     LabelledPairs,
     LabelledTexts,
     ParallelTexts,
+    RerankingSet,
     ScoredPairs,
     TextClusters,
 )
@@ -15,6 +16,7 @@ from embedsmith.evaluation.tasks._bitext import BitextMining
 from embedsmith.evaluation.tasks._classification import Classification
 from embedsmith.evaluation.tasks._clustering import Clustering
 from embedsmith.evaluation.tasks._pair_classification import PairClassification
+from embedsmith.evaluation.tasks._reranking import Reranking
 from embedsmith.evaluation.tasks._sts import TextSimilarity
 
 if TYPE_CHECKING:
@@ -45,5 +47,7 @@ def family_of(data: TaskData, experiments: Experiments) -> Family:
         return Clustering(data, experiments)
     if isinstance(data, ParallelTexts):
         return BitextMining(data, seed=experiments.seed)
+    if isinstance(data, RerankingSet):
+        return Reranking(data, seed=experiments.seed)
     msg = f"there is no task for {type(data).__name__}"
     raise TypeError(msg)
