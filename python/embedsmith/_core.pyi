@@ -204,7 +204,7 @@ def measure_dicts(
     f32_scores: bool,
     ignore_self: bool,
     threads: int | None,
-) -> tuple[NDArray[np.float64], list[bool], int, int]: ...
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], int, int]: ...
 def measure_lists(
     query_ids: list[str],
     qrels: QrelsLists,
@@ -215,7 +215,7 @@ def measure_lists(
     f32_scores: bool,
     ignore_self: bool,
     threads: int | None,
-) -> tuple[NDArray[np.float64], list[bool], int, int]: ...
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], int, int]: ...
 def measure_arrays(
     judged: JudgedArrays,
     query_ids: list[Any],
@@ -228,7 +228,7 @@ def measure_arrays(
     own_rows: NDArray[np.int64] | None,
     ties_rule: str,
     threads: int | None,
-) -> tuple[NDArray[np.float64], list[bool], int, int]: ...
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], int, int]: ...
 def mean(values: NDArray[np.float64]) -> float: ...
 def bootstrap_intervals(
     values: NDArray[np.float64],

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from embedsmith._typing import F64Array
+    from embedsmith._typing import BoolArray, F64Array
     from embedsmith.metrics._measures import Measure
 
 __all__ = ["Evaluator"]
@@ -57,6 +57,7 @@ class _Queries:
     """The queries that are measured, and what was unusual about the others."""
 
     ids: list[Any]
+    names: tuple[str, ...]
     n_missing: int
     n_unjudged: int
 
@@ -206,7 +207,7 @@ class Evaluator:
         """
         return {name: self.evaluate(run) for name, run in runs.items()}
 
-    def _measure_mapping(self, run: RunInput) -> tuple[_Queries, F64Array, list[bool], float]:
+    def _measure_mapping(self, run: RunInput) -> tuple[_Queries, F64Array, BoolArray, float]:
         judged_lists = self._judged_lists
         run_lists = file_lists(run, _core.RunLists)
         if judged_lists is not None and run_lists is not None and self._collapse is None:
@@ -219,7 +220,7 @@ class Evaluator:
 
         def measure(
             measures: list[Measure], ties: Ties, dtype: ScoreDtype
-        ) -> tuple[F64Array, list[bool], int, int]:
+        ) -> tuple[F64Array, BoolArray, int, int]:
             return _core.measure_dicts(
                 queries.ids,
                 judged,
@@ -235,10 +236,10 @@ class Evaluator:
 
     def _measure_files(
         self, judged: _core.QrelsLists, run: _core.RunLists, queries: _Queries
-    ) -> tuple[_Queries, F64Array, list[bool], float]:
+    ) -> tuple[_Queries, F64Array, BoolArray, float]:
         def measure(
             measures: list[Measure], ties: Ties, dtype: ScoreDtype
-        ) -> tuple[F64Array, list[bool], int, int]:
+        ) -> tuple[F64Array, BoolArray, int, int]:
             return _core.measure_lists(
                 queries.ids,
                 judged,
@@ -252,7 +253,7 @@ class Evaluator:
 
         return queries, *self._by_rule(measure)
 
-    def _measure_arrays(self, run: tuple[Any, Any]) -> tuple[_Queries, F64Array, list[bool], float]:
+    def _measure_arrays(self, run: tuple[Any, Any]) -> tuple[_Queries, F64Array, BoolArray, float]:
         arrays = array_run(run)
         prepared = self._prepared
         if prepared is None:
@@ -268,7 +269,7 @@ class Evaluator:
 
         def measure(
             measures: list[Measure], ties: Ties, dtype: ScoreDtype
-        ) -> tuple[F64Array, list[bool], int, int]:
+        ) -> tuple[F64Array, BoolArray, int, int]:
             own = arrays.rounded() if dtype == "f32" else arrays
             return _core.measure_arrays(
                 prepared.judged,
@@ -285,14 +286,14 @@ class Evaluator:
 
         return prepared.queries, *self._by_rule(measure)
 
-    def _by_rule(self, measure: Any) -> tuple[F64Array, list[bool], float]:
+    def _by_rule(self, measure: Any) -> tuple[F64Array, BoolArray, float]:
         """Measure each group of measures that share a rule for ties and a type of scores."""
         rules = [self._options.of(m) for m in self._measures]
         if len(set(rules)) == 1:
             values, without, n_hits, n_tied = measure(list(self._measures), *rules[0])
             return values, without, n_tied / n_hits if n_hits else 0.0
         rows: dict[int, F64Array] = {}
-        without, share = [], 0.0
+        without, share = np.empty(0, dtype=np.bool_), 0.0
         for rule in dict.fromkeys(rules):
             places = [i for i, own in enumerate(rules) if own == rule]
             group, without, n_hits, n_tied = measure([self._measures[i] for i in places], *rule)
@@ -327,7 +328,7 @@ class Evaluator:
                 )
                 raise DataError(msg)
             ids = ids + others
-        return _Queries(ids, len(absent), n_unjudged)
+        return _Queries(ids, tuple(map(str, ids)), len(absent), n_unjudged)
 
     def _without(self, absent: list[Any], ids: list[Any]) -> list[Any]:
         named = f"{len(absent)} of {len(ids)} judged queries are not in the run: "
@@ -375,7 +376,7 @@ class Evaluator:
                 f"{len(names.query_ids)}; pass one per query."
             )
             raise ShapeError(msg)
-        queries = _Queries(names.query_ids, 0, 0)
+        queries = _Queries(names.query_ids, tuple(map(str, names.query_ids)), 0, 0)
         return _Prepared(names, queries, judged, None, self._own_rows(names))
 
     def _own_rows(self, names: ListNames) -> NDArray[np.int64] | None:
@@ -386,9 +387,9 @@ class Evaluator:
         return np.array(own, dtype=np.int64)
 
     def _table(
-        self, queries: _Queries, values: F64Array, without: list[bool], tie_share: float
+        self, queries: _Queries, values: F64Array, without: BoolArray, tie_share: float
     ) -> MetricTable:
-        ids, n_without = queries.ids, sum(without)
+        ids, n_without = queries.names, int(without.sum())
         if n_without and self._options.no_relevant != "zero":
             lacking = [query for query, none in zip(ids, without, strict=True) if none]
             if self._options.no_relevant == "error":
@@ -400,8 +401,8 @@ class Evaluator:
             if n_without == len(ids):
                 msg = "no query has a relevant document, so there is nothing to measure."
                 raise DataError(msg + " Look at the grades: those from 1 on are relevant.")
-            ids = [query for query, none in zip(ids, without, strict=True) if not none]
-            values = np.ascontiguousarray(values[:, ~np.array(without)])
+            ids = tuple(query for query, none in zip(ids, without, strict=True) if not none)
+            values = np.ascontiguousarray(values[:, ~without])
         for row, measure in zip(values, self._measures, strict=True):
             if measure.aggregate == "geometric mean":
                 np.maximum(row, LEAST, out=row)
@@ -411,7 +412,7 @@ class Evaluator:
         own = self._options
         return MetricTable(
             measures=tuple(columns),
-            query_ids=tuple(map(str, ids)),
+            query_ids=ids,
             per_query=columns,
             mean={str(m): aggregated(m, columns[str(m)]) for m in self._measures},
             ci=ci,

@@ -3,9 +3,10 @@
 use rayon::prelude::*;
 
 use super::query::Hit;
+use super::rankings::settled;
 use super::seen::Seen;
 use super::ties::{Ties, place_by_row};
-use super::{Rankings, lists_fault};
+use super::{Measure, Rankings, lists_fault};
 use crate::error::Result;
 use crate::threads;
 
@@ -53,9 +54,9 @@ impl<'a> JudgedRows<'a> {
 /// A judged document that shares its score with others, whose rank is left to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Open {
-    /// Index of its query.
+    /// Index of its query among those found.
     pub query: usize,
-    /// Index of its hit among all.
+    /// Index of its hit among all found.
     pub hit: usize,
     /// Which list.
     pub list: usize,
@@ -160,7 +161,7 @@ impl<S: Copy + PartialOrd + Sync> Lists<'_, S> {
                         Ties::Best | Ties::Worst | Ties::Expected => {}
                         Ties::DocidDescending | Ties::DocidAscending | Ties::Error => {
                             scratch.open.push(Open {
-                                query,
+                                query: out.rankings.len(),
                                 hit: scratch.hits.len(),
                                 list,
                                 position,
@@ -192,52 +193,103 @@ impl<S: Copy + PartialOrd + Sync> Lists<'_, S> {
         Ok(())
     }
 
-    /// Checks the lists of the evaluated queries and finds the judged rows in them.
+    /// Checks the lists of the evaluated queries, finds the judged rows in them, and measures them
+    /// where that leaves no rank open.
     ///
     /// # Errors
-    /// As [`threads::resolve`] and [`threads::pool`]. The inner result is the fault of the first
-    /// faulty list, whatever the number of threads.
-    pub fn find(
+    /// As [`Measure::settled`], [`threads::resolve`] and [`threads::pool`]. The inner result is the
+    /// fault of the first faulty list, whatever the number of threads.
+    pub fn measure(
         &self,
         judged: JudgedRows<'_>,
         rule: Rule,
+        measures: &[Measure],
         threads: Option<usize>,
-    ) -> Result<std::result::Result<Found, Fault>> {
+    ) -> Result<std::result::Result<Vec<Part>, Fault>> {
         let threads = threads::resolve(threads)?;
+        let measures = settled(measures, judged.grades)?;
         let n = judged.lists.len();
-        let find_chunk = |scratch: &mut Scratch, chunk: usize| {
-            let mut out = Found::default();
+        let measure_chunk = |scratch: &mut Scratch, chunk: usize| {
+            let mut found = Found::default();
             for query in chunk * CHUNK..n.min((chunk + 1) * CHUNK) {
-                self.find_one(judged, query, rule, scratch, &mut out)?;
+                self.find_one(judged, query, rule, scratch, &mut found)?;
             }
-            Ok(out)
-        };
-        let n_chunks = n.div_ceil(CHUNK);
-        let chunks: Vec<std::result::Result<Found, Fault>> = if threads == 1 || n_chunks < 2 {
-            let mut scratch = Scratch::default();
-            let mut all = Vec::with_capacity(n_chunks);
-            for chunk in 0..n_chunks {
-                let found = find_chunk(&mut scratch, chunk);
-                let faulty = found.is_err();
-                all.push(found);
-                if faulty {
-                    break;
-                }
-            }
-            all
-        } else {
-            threads::pool(threads)?.install(|| {
-                (0..n_chunks).into_par_iter().map_init(Scratch::default, find_chunk).collect()
+            Ok(if found.open.is_empty() {
+                Part::Measured(found.measured(&measures))
+            } else {
+                Part::Open { found, measures: measures.clone() }
             })
         };
-        Ok(chunks.into_iter().try_fold(Found::default(), |mut all, chunk| {
-            let chunk = chunk?;
-            let base = all.rankings.n_stored();
-            all.open.extend(chunk.open.iter().map(|open| Open { hit: base + open.hit, ..*open }));
-            all.n_tied += chunk.n_tied;
-            all.rankings.append(chunk.rankings);
-            Ok(all)
-        }))
+        let n_chunks = n.div_ceil(CHUNK);
+        if threads == 1 || n_chunks < 2 {
+            let mut scratch = Scratch::default();
+            return Ok((0..n_chunks).map(|chunk| measure_chunk(&mut scratch, chunk)).collect());
+        }
+        let parts: Vec<std::result::Result<Part, Fault>> = threads::pool(threads)?.install(|| {
+            (0..n_chunks).into_par_iter().map_init(Scratch::default, measure_chunk).collect()
+        });
+        Ok(parts.into_iter().collect())
+    }
+}
+
+/// Some of the queries, side by side.
+#[derive(Debug)]
+pub enum Part {
+    /// All is known of them.
+    Measured(Measured),
+    /// Some rank is left to the caller.
+    Open {
+        /// What was found.
+        found: Found,
+        /// The measures, for [`Found::measured`].
+        measures: Vec<Measure>,
+    },
+}
+
+/// The values of some queries.
+#[derive(Debug, Default)]
+pub struct Measured {
+    /// One row per measure, one column per query.
+    pub values: Vec<f64>,
+    /// Whether each query is without a document of positive grade.
+    pub without_relevant: Vec<bool>,
+    /// Documents of positive grade that were found.
+    pub n_hits: usize,
+    /// Those that share their score.
+    pub n_tied: usize,
+}
+
+impl Found {
+    /// The values, once no rank is open.
+    #[must_use]
+    pub fn measured(&self, measures: &[Measure]) -> Measured {
+        Measured {
+            values: self.rankings.values(measures),
+            without_relevant: self.rankings.without_relevant(),
+            n_hits: self.rankings.n_hits(),
+            n_tied: self.n_tied,
+        }
+    }
+}
+
+impl Measured {
+    /// Parts one behind the other, of `n_measures` rows each.
+    #[must_use]
+    pub fn joined(parts: &[Self], n_measures: usize) -> Self {
+        let n: usize = parts.iter().map(|part| part.without_relevant.len()).sum();
+        let mut all = Self { values: Vec::with_capacity(n * n_measures), ..Self::default() };
+        for row in 0..n_measures {
+            for part in parts {
+                let width = part.without_relevant.len();
+                all.values.extend_from_slice(&part.values[row * width..(row + 1) * width]);
+            }
+        }
+        for part in parts {
+            all.without_relevant.extend_from_slice(&part.without_relevant);
+            all.n_hits += part.n_hits;
+            all.n_tied += part.n_tied;
+        }
+        all
     }
 }
 
@@ -247,6 +299,7 @@ const MANY: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Kind;
 
     const SCORES: [f32; 8] = [3.0, 2.0, 2.0, 1.0, 5.0, 4.0, f32::NEG_INFINITY, f32::NEG_INFINITY];
     const ROWS: [i64; 8] = [1, 0, 66, 2, 69, 2, -1, -1];
@@ -262,9 +315,21 @@ mod tests {
         grades: &[1.0, 2.0, 1.0, 3.0, 1.0],
     };
 
+    /// What is found of all queries at once.
+    fn find<S: Copy + PartialOrd + Sync>(
+        lists: &Lists<'_, S>,
+        judged: JudgedRows<'_>,
+        rule: Rule,
+    ) -> std::result::Result<Found, Fault> {
+        let (mut scratch, mut found) = (Scratch::default(), Found::default());
+        for query in 0..judged.lists.len() {
+            lists.find_one(judged, query, rule, &mut scratch, &mut found)?;
+        }
+        Ok(found)
+    }
+
     fn found(ties: Ties, rows_are_ids: bool) -> Found {
-        let rule = Rule { ties, rows_are_ids };
-        lists(&SCORES, &ROWS).find(JUDGED, rule, Some(2)).expect("threads").expect("sound lists")
+        find(&lists(&SCORES, &ROWS), JUDGED, Rule { ties, rows_are_ids }).expect("sound lists")
     }
 
     #[test]
@@ -293,17 +358,17 @@ mod tests {
     #[test]
     fn a_row_of_its_own_is_taken_out_of_a_list() {
         let rule = |ties| Rule { ties, rows_are_ids: true };
-        let find = |own: [i64; 2], ties| {
+        let without = |own: [i64; 2], ties| {
             let lists = Lists { own_rows: Some(&own), ..lists(&SCORES, &ROWS) };
-            let found = lists.find(JUDGED, rule(ties), None).expect("threads").expect("sound");
+            let found = find(&lists, JUDGED, rule(ties)).expect("sound");
             let query = found.rankings.query(0);
             (query.hits.to_vec(), query.retrieved, found.n_tied)
         };
         // Without row 1 all move up; without row 0 nothing ties with row 66.
-        assert_eq!(find([1, 5], Ties::Input), (vec![Hit::at(2, 1.0)], 3, 1));
-        assert_eq!(find([0, 5], Ties::DocidAscending), (vec![Hit::at(2, 1.0)], 3, 0));
-        assert_eq!(find([66, 5], Ties::Input), (vec![], 3, 0));
-        assert_eq!(find([-1, -1], Ties::Input), (vec![Hit::at(3, 1.0)], 4, 1));
+        assert_eq!(without([1, 5], Ties::Input), (vec![Hit::at(2, 1.0)], 3, 1));
+        assert_eq!(without([0, 5], Ties::DocidAscending), (vec![Hit::at(2, 1.0)], 3, 0));
+        assert_eq!(without([66, 5], Ties::Input), (vec![], 3, 0));
+        assert_eq!(without([-1, -1], Ties::Input), (vec![Hit::at(3, 1.0)], 4, 1));
     }
 
     #[test]
@@ -323,31 +388,42 @@ mod tests {
             let grades = vec![1.0; wanted.len()];
             let judged = JudgedRows { lists: &own, ends: &ends, rows: &wanted, grades: &grades };
             let rule = Rule { ties, rows_are_ids: true };
-            let found = lists.find(judged, rule, Some(threads)).expect("threads").expect("sound");
-            let mut ranks: Vec<(usize, u32)> = (0..own.len())
-                .flat_map(|i| {
-                    let hits = found.rankings.query(i).hits.to_vec();
-                    hits.into_iter().map(move |hit| (i / parts, hit.before))
+            // The sum of the ranks, as far as a sum of powers tells.
+            let measures = [Measure {
+                kind: Kind::RankBiasedPrecision { p: 0.9 },
+                cutoff: None,
+                relevant_from: 1.0,
+                judged_only: false,
+            }];
+            let parts_found =
+                lists.measure(judged, rule, &measures, Some(threads)).expect("threads").expect("");
+            let measured: Vec<Measured> = parts_found
+                .into_iter()
+                .map(|part| match part {
+                    Part::Measured(measured) => measured,
+                    Part::Open { .. } => unreachable!("rows are ids"),
                 })
                 .collect();
-            ranks.sort_unstable();
-            ranks
+            let all = Measured::joined(&measured, 1);
+            assert_eq!((all.n_hits, all.values.len()), (n_lists * 30, own.len()));
+            all.values.chunks(parts).map(|parts| parts.iter().sum::<f64>()).collect::<Vec<f64>>()
         };
         for ties in [Ties::DocidDescending, Ties::DocidAscending, Ties::Input] {
             let many = ranks(40, ties, 1);
-            assert_eq!(many.len(), n_lists * 30);
             assert_eq!(many, ranks(40, ties, 3));
-            assert_eq!(many, ranks(8, ties, 2));
+            let few = ranks(8, ties, 2);
+            assert!(many.iter().zip(few).all(|(a, b)| (a - b).abs() < 1e-12));
         }
-        let highest = |ties| ranks(40, ties, 2).iter().map(|hit| hit.1).sum::<u32>();
-        assert!(highest(Ties::DocidDescending) < highest(Ties::DocidAscending));
+        let total = |ties| ranks(40, ties, 2).iter().sum::<f64>();
+        assert!(total(Ties::DocidDescending) > total(Ties::DocidAscending));
     }
 
     #[test]
     fn faulty_lists_are_named_the_first_one_first() {
         let find = |scores: &[f32], rows: &[i64]| {
             let rule = Rule { ties: Ties::Input, rows_are_ids: true };
-            lists(scores, rows).find(JUDGED, rule, Some(2)).expect("threads").expect_err("a fault")
+            let measured = lists(scores, rows).measure(JUDGED, rule, &[], Some(2));
+            measured.expect("threads").expect_err("a fault")
         };
         let fault = |rows: [i64; 8]| find(&SCORES, &rows);
         let at = |list, position, row, kind| Fault { list, position, row, kind };

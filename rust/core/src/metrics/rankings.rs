@@ -29,15 +29,6 @@ impl Rankings {
         self.ends.push((self.hits.len(), self.grades.len(), retrieved));
     }
 
-    /// Adds the queries of another one behind its own.
-    pub fn append(&mut self, mut other: Self) {
-        let (hit, grade) = (self.hits.len(), self.grades.len());
-        self.hits.append(&mut other.hits);
-        self.grades.append(&mut other.grades);
-        let moved = other.ends.into_iter().map(|(h, g, retrieved)| (hit + h, grade + g, retrieved));
-        self.ends.extend(moved);
-    }
-
     /// Gives hits of one query, by their index among all, the rank that follows `before` others.
     pub fn place(&mut self, query: usize, ranks: impl Iterator<Item = (usize, u32)>) {
         for (hit, before) in ranks {
@@ -85,40 +76,47 @@ impl Rankings {
         Query { hits: &self.hits[hit..hit_end], grades: &self.grades[grade..grade_end], retrieved }
     }
 
+    /// Every measure of every query, for measures that are [settled](Measure::settled): one row
+    /// per measure, one column per query.
+    #[must_use]
+    pub fn values(&self, measures: &[Measure]) -> Vec<f64> {
+        let n = self.len();
+        let mut values = vec![0.0; measures.len() * n];
+        for i in 0..n {
+            let query = self.query(i);
+            for (row, measure) in measures.iter().enumerate() {
+                values[row * n + i] = measure.value(query);
+            }
+        }
+        values
+    }
+
     /// Every measure of every query: one row per measure, one column per query.
     ///
     /// # Errors
     /// As [`Measure::settled`], [`threads::resolve`] and [`threads::pool`].
     pub fn measure(&self, measures: &[Measure], threads: Option<usize>) -> Result<Vec<f64>> {
-        let measures = measures
-            .iter()
-            .map(|measure| measure.settled(self.grades.iter().copied()))
-            .collect::<Result<Vec<_>>>()?;
-        let mut values = vec![0.0; measures.len() * self.len()];
-        if values.is_empty() {
-            return Ok(values);
-        }
+        let measures = settled(measures, &self.grades)?;
         let threads = threads::resolve(threads)?;
-        let rows = values.chunks_exact_mut(self.len()).zip(&measures);
-        let fill = |measure: &Measure, (i, value): (usize, &mut f64)| {
-            *value = measure.value(self.query(i));
-        };
         if threads == 1 || self.len() <= QUERIES_PER_TASK {
-            for (row, measure) in rows {
-                row.iter_mut().enumerate().for_each(|item| fill(measure, item));
-            }
-            return Ok(values);
+            return Ok(self.values(&measures));
         }
+        let mut values = vec![0.0; measures.len() * self.len()];
         threads::pool(threads)?.install(|| {
-            for (row, measure) in rows {
+            for (row, measure) in values.chunks_exact_mut(self.len()).zip(&measures) {
                 row.par_iter_mut()
                     .with_min_len(QUERIES_PER_TASK)
                     .enumerate()
-                    .for_each(|item| fill(measure, item));
+                    .for_each(|(i, value)| *value = measure.value(self.query(i)));
             }
         });
         Ok(values)
     }
+}
+
+/// The measures with all that depends on the judgements as a whole.
+pub(super) fn settled(measures: &[Measure], grades: &[f64]) -> Result<Vec<Measure>> {
+    measures.iter().map(|measure| measure.settled(grades.iter().copied())).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Runs that are arrays of scores and rows: no dict is built, only judged ids become rows.
 
 use embedsmith_core::error::Error;
-use embedsmith_core::metrics::lists::{Fault, FaultKind, Found, Lists, Open, Rule};
+use embedsmith_core::metrics::Measure;
+use embedsmith_core::metrics::lists::{Fault, FaultKind, Found, Lists, Measured, Open, Part, Rule};
 use embedsmith_core::metrics::ties::{TieOrder, Tied, Ties};
 use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
@@ -10,7 +11,7 @@ use pyo3::types::PyList;
 use super::ids::{OwnId, Pace};
 use super::judged::JudgedArrays;
 use super::spec::{Spec, measures, ties};
-use super::{Measured, measured};
+use super::{Values, values};
 use crate::error::to_py;
 
 /// Scores as they come.
@@ -68,7 +69,13 @@ impl<'py> Search<'_, 'py> {
         }))
     }
 
-    fn find<S>(&self, py: Python<'py>, scores: &[S], pace: &mut Pace) -> PyResult<Found>
+    fn measure<S>(
+        &self,
+        py: Python<'py>,
+        scores: &[S],
+        measures: &[Measure],
+        pace: &mut Pace,
+    ) -> PyResult<Measured>
     where
         S: Copy + PartialOrd + Sync + Into<f64>,
     {
@@ -81,10 +88,31 @@ impl<'py> Search<'_, 'py> {
         };
         let rule = Rule { ties: self.rule, rows_are_ids: self.doc_ids.is_none() };
         let (judged, threads) = (self.judged.rows(), self.threads);
-        let mut found = py
-            .detach(|| lists.find(judged, rule, threads))
+        let parts = py
+            .detach(|| lists.measure(judged, rule, measures, threads))
             .map_err(|error| to_py(&error))?
             .or_else(|fault| Err(self.named(fault)?))?;
+        let parts = parts
+            .into_iter()
+            .map(|part| match part {
+                Part::Measured(measured) => Ok(measured),
+                Part::Open { found, measures } => self.settled(found, scores, &measures, pace),
+            })
+            .collect::<PyResult<Vec<_>>>()?;
+        Ok(py.detach(|| Measured::joined(&parts, measures.len())))
+    }
+
+    /// The values of queries whose ties were left open: only their documents' ids are read.
+    fn settled<S>(
+        &self,
+        mut found: Found,
+        scores: &[S],
+        measures: &[Measure],
+        pace: &mut Pace,
+    ) -> PyResult<Measured>
+    where
+        S: Copy + Into<f64>,
+    {
         let open = std::mem::take(&mut found.open);
         for query in open.chunk_by(|a, b| a.query == b.query) {
             let mut ranks = Vec::with_capacity(query.len());
@@ -94,7 +122,7 @@ impl<'py> Search<'_, 'py> {
             }
             found.rankings.place(query[0].query, ranks.into_iter());
         }
-        Ok(found)
+        Ok(found.measured(measures))
     }
 
     /// Adds the ranks that the rule gives hits of equal score, as the number of documents before.
@@ -161,7 +189,7 @@ pub(super) fn measure_arrays<'py>(
     own_rows: Option<PyReadonlyArray1<'py, i64>>,
     ties_rule: &str,
     threads: Option<usize>,
-) -> PyResult<Measured<'py>> {
+) -> PyResult<Values<'py>> {
     let measures = measures(&measure_specs)?;
     let judged = judged.get();
     let (n_lists, depth) = (rows.shape()[0], rows.shape()[1]);
@@ -184,9 +212,9 @@ pub(super) fn measure_arrays<'py>(
         threads,
     };
     let mut pace = Pace::default();
-    let found = match &scores {
-        Scores::Single(scores) => search.find(py, scores.as_slice()?, &mut pace)?,
-        Scores::Double(scores) => search.find(py, scores.as_slice()?, &mut pace)?,
+    let all = match &scores {
+        Scores::Single(scores) => search.measure(py, scores.as_slice()?, &measures, &mut pace)?,
+        Scores::Double(scores) => search.measure(py, scores.as_slice()?, &measures, &mut pace)?,
     };
-    measured(py, &found.rankings, found.n_tied, &measures, threads)
+    values(py, all, measures.len())
 }

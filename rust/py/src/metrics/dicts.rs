@@ -14,7 +14,7 @@ use pyo3::types::{PyDict, PyList, PyString};
 
 use super::ids::{Judgement, OwnId, Pace, as_dict, as_score, check_id, judgements, query_at};
 use super::spec::{Spec, measures, ties};
-use super::{Measured, measured};
+use super::{Values, measured};
 use crate::error::to_py;
 
 /// How scores are read.
@@ -177,7 +177,7 @@ pub(super) fn measure_dicts<'py>(
     f32_scores: bool,
     ignore_self: bool,
     threads: Option<usize>,
-) -> PyResult<Measured<'py>> {
+) -> PyResult<Values<'py>> {
     let measures = measures(&measure_specs)?;
     let irrelevant_too = measures.iter().any(Measure::needs_irrelevant);
     let reading = Reading { ties: ties(ties_rule)?, f32_scores };

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 
 use super::spec::{Spec, measures, ties};
-use super::{Measured, measured};
+use super::{Values, measured};
 use crate::error::to_py;
 use crate::formats::{QrelsLists, RunLists};
 
@@ -26,7 +26,7 @@ pub(super) fn measure_lists<'py>(
     f32_scores: bool,
     ignore_self: bool,
     threads: Option<usize>,
-) -> PyResult<Measured<'py>> {
+) -> PyResult<Values<'py>> {
     let measures = measures(&measure_specs)?;
     let irrelevant_too = measures.iter().any(Measure::needs_irrelevant);
     let reading = Reading { ties: ties(ties_rule)?, f32_scores, ignore_self, irrelevant_too };

@@ -7,6 +7,7 @@ mod ids;
 mod judged;
 mod spec;
 
+use embedsmith_core::metrics::lists::Measured;
 use embedsmith_core::metrics::{Measure, Rankings};
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
@@ -15,7 +16,13 @@ use crate::error::to_py;
 
 /// (values: a row per measure, whether each query is without relevant documents, relevant
 /// documents retrieved, and those of them that tie).
-type Measured<'py> = (Bound<'py, PyArray2<f64>>, Vec<bool>, usize, usize);
+type Values<'py> = (Bound<'py, PyArray2<f64>>, Bound<'py, PyArray1<bool>>, usize, usize);
+
+fn values(py: Python<'_>, all: Measured, n_measures: usize) -> PyResult<Values<'_>> {
+    let shape = [n_measures, all.without_relevant.len()];
+    let values = PyArray1::from_vec(py, all.values).reshape(shape)?;
+    Ok((values, PyArray1::from_vec(py, all.without_relevant), all.n_hits, all.n_tied))
+}
 
 fn measured<'py>(
     py: Python<'py>,
@@ -23,12 +30,15 @@ fn measured<'py>(
     n_tied: usize,
     measures: &[Measure],
     threads: Option<usize>,
-) -> PyResult<Measured<'py>> {
-    let values =
-        py.detach(|| rankings.measure(measures, threads)).map_err(|error| to_py(&error))?;
-    let shape = [measures.len(), rankings.len()];
-    let values = PyArray1::from_vec(py, values).reshape(shape)?;
-    Ok((values, rankings.without_relevant(), rankings.n_hits(), n_tied))
+) -> PyResult<Values<'py>> {
+    let found = py.detach(|| rankings.measure(measures, threads)).map_err(|error| to_py(&error))?;
+    let all = Measured {
+        values: found,
+        without_relevant: rankings.without_relevant(),
+        n_hits: rankings.n_hits(),
+        n_tied,
+    };
+    values(py, all, measures.len())
 }
 
 /// Whether the judged documents that are not relevant must be known for any of the measures.
