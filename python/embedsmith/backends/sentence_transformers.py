@@ -163,6 +163,21 @@ class SentenceTransformerEncoder:
             self._loaded = self._load()
         return self._loaded
 
+    @property
+    def loaded(self) -> bool:
+        """Whether the weights are in memory."""
+        return self._loaded is not None
+
+    def load(self) -> None:
+        """Load the weights now rather than with the first text.
+
+        Raises
+        ------
+        ModelError
+            If the folder cannot be loaded, or was changed since it was opened.
+        """
+        self._loaded = self.model
+
     def _load(self) -> Any:
         library = require("sentence_transformers", extra="st", feature=_FEATURE)
         path = str(self._path)

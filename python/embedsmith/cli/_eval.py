@@ -26,6 +26,8 @@ from embedsmith.datasets import load_task
 from embedsmith.evaluation import (
     DEFAULT_MEASURES,
     EXCERPT_CHARS,
+    LATENCY_BATCHES,
+    LATENCY_SECONDS,
     RESCORE_DEPTH,
     SMALL_SLICE,
     WORST,
@@ -260,6 +262,16 @@ def eval_command(
     n_neighbors: Annotated[
         int, typer.Option(metavar="N", min=1, help="Neighbours that vote (classification's kNN).")
     ] = 5,
+    latency_batches: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST", callback=numbers, help="Sizes of batches timed, by length of texts."
+        ),
+    ] = ",".join(map(str, LATENCY_BATCHES)),
+    latency_seconds: Annotated[
+        float,
+        typer.Option(metavar="S", min=0, help="Time for that, per model; 0 times no batches."),
+    ] = LATENCY_SECONDS,
     dims: Annotated[
         str,
         typer.Option(
@@ -381,6 +393,8 @@ def eval_command(
             n_neighbors=n_neighbors,
             dims=[int(word) for word in words(dims)],
             precisions=words(precisions),
+            latency_batches=[int(word) for word in words(latency_batches)],
+            latency_seconds=latency_seconds,
             rescore_depth=rescore_depth,
             slices=slices or (),
             small_slice=small_slice,

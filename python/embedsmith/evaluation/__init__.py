@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from embedsmith.evaluation._axes import EXCERPT_CHARS, RESCORE_DEPTH, SMALL_SLICE, WORST
+from embedsmith.evaluation._buckets import LATENCY_BATCHES, LATENCY_SECONDS
 from embedsmith.evaluation._compare_results import (
     ComparedModel,
     ResultComparison,
@@ -26,6 +27,8 @@ from embedsmith.evaluation._worst_query import Expected, Retrieved, WorstQuery
 __all__ = [
     "DEFAULT_MEASURES",
     "EXCERPT_CHARS",
+    "LATENCY_BATCHES",
+    "LATENCY_SECONDS",
     "RESCORE_DEPTH",
     "SMALL_SLICE",
     "WORST",

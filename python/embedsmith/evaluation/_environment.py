@@ -14,7 +14,7 @@ from embedsmith._deps import require
 if TYPE_CHECKING:
     from embedsmith._typing import Json
 
-__all__ = ["hardware", "versions"]
+__all__ = ["device_name", "hardware", "versions"]
 
 # What can change a score, a speed or a run file.
 _LIBRARIES = (
@@ -73,6 +73,28 @@ def hardware() -> Json:
         "memory_bytes": int(psutil.virtual_memory().total),
         "os": platform.platform(),
     }
+
+
+def device_name(device: str | None) -> str:
+    """Return the name of what a model runs on.
+
+    Parameters
+    ----------
+    device : str or None
+        As an encoder names it; None is taken for the processor.
+
+    Returns
+    -------
+    str
+        The graphics card's name for ``"cuda"`` and ``"cuda:N"``, else the processor's.
+    """
+    if device is None or not device.startswith("cuda"):
+        return _cpu_name()
+    torch = require("torch", extra="st", feature="Naming a graphics card")
+    if not torch.cuda.is_available():
+        # What says that it runs there may be no model of torch.
+        return device
+    return str(torch.cuda.get_device_name(device))
 
 
 def _available_cores() -> int:

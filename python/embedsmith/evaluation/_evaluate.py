@@ -13,6 +13,7 @@ from embedsmith.backends import DEFAULT_BATCH_SIZE, Bm25, EmbeddingCache, load_e
 from embedsmith.datasets import Dataset, TaskData, load_task
 from embedsmith.datasets._load_task import check_same_task
 from embedsmith.evaluation._axes import EXCERPT_CHARS, RESCORE_DEPTH, SMALL_SLICE, WORST, Axes
+from embedsmith.evaluation._buckets import LATENCY_BATCHES, LATENCY_SECONDS, BatchTiming
 from embedsmith.evaluation._environment import hardware, versions
 from embedsmith.evaluation._models import Model, open_models, warn_of_twins
 from embedsmith.evaluation._progress import Progress, Silent
@@ -65,6 +66,8 @@ def evaluate(
     fine_tune_below: float = 0.8,
     keep_above: float = 0.9,
     latency_queries: int = 100,
+    latency_batches: int | Iterable[int] = LATENCY_BATCHES,
+    latency_seconds: float = LATENCY_SECONDS,
     dims: int | Iterable[int] = (),
     precisions: str | Iterable[str] = (),
     rescore_depth: int = RESCORE_DEPTH,
@@ -131,7 +134,14 @@ def evaluate(
     fine_tune_below, keep_above : float
         Thresholds of the verdict on Recall@10, which retrieval alone has.
     latency_queries : int, default 100
-        Queries timed one at a time, embedding and search together; 0 times none.
+        Queries timed one at a time, embedding and search together; 0 times none, nor batches.
+    latency_batches : int or iterable of int, default (1, 8, 32)
+        Sizes of batches to time each encoder with, for texts of each length: up to 16 tokens, 17 to
+        32, and so on to the model's limit. Texts are those of the data, repeated where they are too
+        few; what is timed is tokenizing and embedding one batch.
+    latency_seconds : float, default 5.0
+        Time for all of this per model, shared out evenly, the quickest combination first; those
+        for which none is left are left out, and told. 0 times no batches.
     dims : int or iterable of int, optional
         Numbers of columns that the vectors are cut to and measured again at, each with its paired
         difference to the full model: for models trained so that the first columns carry most
@@ -205,6 +215,7 @@ def evaluate(
     if latency_queries < 0:
         msg = f"latency_queries is {latency_queries}; use 0 to time none, or how many to time."
         raise ShapeError(msg)
+    batch_timing = BatchTiming.of(latency_batches, latency_seconds)
     experiments = Experiments(
         seed=seed,
         n_experiments=as_count("n_experiments", n_experiments),
@@ -290,6 +301,7 @@ def evaluate(
             latency_queries=latency_queries,
             threads=threads,
             progress=progress,
+            batch_timing=batch_timing,
             variation=job.variation,
         )
         models, comparison = job.run(runner, opened)

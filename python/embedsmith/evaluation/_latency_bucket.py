@@ -22,13 +22,15 @@ class LatencyBucket:
     batch_size : int
         Texts embedded together.
     length : str
-        Which texts: ``"9-16 tokens"``, say; characters where the model has no tokens.
+        Which texts: ``"17-32 tokens"``, say, as the model counts them, prompt and special tokens
+        included, up to its limit.
     n : int
         Batches timed.
     p50_ms, p95_ms, p99_ms : float
-        Percentiles of the time of one batch, in milliseconds, tokenizing included.
+        Percentiles of the time of one batch, in milliseconds, tokenizing included. Of few batches
+        the higher ones are near the longest time seen.
     cold : bool
-        Whether these are first calls after loading the model, rather than calls after a warm-up.
+        Whether this is the first call after loading the model, rather than calls after a warm-up.
     """
 
     batch_size: int

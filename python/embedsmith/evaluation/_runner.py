@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING
 from embedsmith._phrases import counted
 from embedsmith.backends import Bm25, Encoder, Fingerprint
 from embedsmith.datasets import Dataset
+from embedsmith.evaluation._buckets import BatchTiming, cold_bucket
+from embedsmith.evaluation._environment import device_name
 from embedsmith.evaluation._json import to_json
+from embedsmith.evaluation._latency_bucket import LatencyBucket
 from embedsmith.evaluation._memory import PeakMemory
 from embedsmith.evaluation._passages import Passages, best_documents
+from embedsmith.evaluation._records import plain
 from embedsmith.evaluation._systems import (
     DenseSystem,
     LexicalSystem,
@@ -90,6 +94,8 @@ class Runner:
         For the search.
     progress : Progress
         Hears each stage.
+    batch_timing : BatchTiming
+        Batches timed, if any query is.
     variation : Variation or None
         Measures smaller forms of the vectors.
     """
@@ -100,6 +106,7 @@ class Runner:
     latency_queries: int
     threads: int | None
     progress: Progress
+    batch_timing: BatchTiming
     variation: Variation | None = None
 
     def run(self, label: str, model: Encoder | Bm25) -> Observation:
@@ -218,7 +225,8 @@ class Runner:
         if reading.throughput is not None:
             measured["throughput"] = asdict(reading.throughput)
         wanted = min(self.latency_queries, len(queries))
-        usable = known.get("latency", {}).get("value", {}).get("n_queries") == wanted
+        timed = known.get("latency", {}).get("value", {})
+        usable = timed.get("n_queries") == wanted and "p99_s" in timed
         # A model that has computed nothing is not loaded for a figure that is known.
         if wanted and (reading.n_embedded or not usable):
             with _stage(self.progress, label, "timing single queries", wanted):
@@ -229,6 +237,12 @@ class Runner:
                     advance=self.progress.advance,
                 )
             measured["latency"] = latency and asdict(latency)
+        if wanted and reading.spoken and self.batch_timing.wanted:
+            asked = asdict(self.batch_timing)
+            known_batches = known.get("latency_buckets", {}).get("value", {})
+            if reading.n_embedded or known_batches.get("asked") != plain(asked):
+                buckets = self._time_batches(label, system, reading)
+                measured["latency_buckets"] = {"asked": plain(asked), "buckets": plain(buckets)}
         if reading.throughput is not None:
             measured["peak_memory_bytes"] = memory.peak_bytes
         if measured:
@@ -238,6 +252,8 @@ class Runner:
         earlier = {what: known[what] for what in known.keys() - measured.keys()}
         if not wanted:
             earlier.pop("latency", None)
+        if not (wanted and self.batch_timing.wanted):
+            earlier.pop("latency_buckets", None)
         shown = {**{what: kept["value"] for what, kept in earlier.items()}, **measured}
         return ModelTiming(
             n_embedded=reading.n_embedded,
@@ -248,7 +264,30 @@ class Runner:
             latency=Latency(**shown["latency"]) if "latency" in shown else None,
             peak_memory_bytes=shown.get("peak_memory_bytes", memory.peak_bytes),
             earlier={what: kept["measured_at"] for what, kept in earlier.items()},
+            latency_buckets=tuple(
+                LatencyBucket.from_dict(bucket)
+                for bucket in shown.get("latency_buckets", {}).get("buckets", ())
+            ),
+            hardware=_device_of(system),
         )
+
+    def _time_batches(
+        self, label: str, system: System, reading: Reading
+    ) -> tuple[LatencyBucket, ...]:
+        timing = self.batch_timing
+        with _stage(self.progress, label, "timing batches", timing.combinations(reading.spoken)):
+            buckets, n_left_out = timing.measure(
+                system.embed_batch, reading.spoken, self.progress.advance
+            )
+            self.progress.advance(n_left_out)
+        if n_left_out:
+            self.progress.note(
+                f"{label}: {timing.seconds:g} s were too short to time "
+                f"{counted(n_left_out, 'combination')} of batch size and length "
+                "(latency_seconds, --latency-seconds)"
+            )
+        cold = () if system.cold is None else (cold_bucket(*system.cold),)
+        return (*cold, *buckets)
 
     def _measurement_name(self, system: System) -> str:
         encoder = system.encoder_settings
@@ -257,10 +296,16 @@ class Runner:
             "batch_size": encoder and encoder.batch_size,
             "data": self.data.hash,
             "device": encoder and encoder.device,
+            "device_name": _device_of(system),
             "threads": self.threads,
         }
         digest = hashlib.sha256(to_json(circumstances).encode("utf-8")).hexdigest()
         return f"evaluation/2/{digest}"
+
+
+def _device_of(system: System) -> str:
+    encoder = system.encoder_settings
+    return device_name(encoder.device if encoder else None)
 
 
 @contextmanager

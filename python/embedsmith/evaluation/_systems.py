@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import numpy as np
 
 from embedsmith.backends import CachedEncoder, Embedded
+from embedsmith.evaluation._buckets import Spoken
 from embedsmith.evaluation._encoder_settings import EncoderSettings
 from embedsmith.evaluation._timed import TimedModel
 from embedsmith.evaluation._timing import Throughput
@@ -77,12 +78,15 @@ class Reading:
         Texts worked on now, and texts taken from the cache; a repeated text counts each time.
     throughput : Throughput or None
         None if a text came from the cache: the few that are left tell no rate.
+        spoken : tuple of Spoken
+        The texts with their tokens; empty for a model of words.
     """
 
     truncation: Truncation
     n_embedded: int
     n_cached: int
     throughput: Throughput | None
+    spoken: tuple[Spoken, ...] = ()
 
 
 class System(Protocol):
@@ -116,6 +120,10 @@ class System(Protocol):
     def embeddings(self) -> tuple[F32Array, F32Array] | None:
         """Vectors of the documents and of the queries that were read; None without any."""
 
+    @property
+    def cold(self) -> tuple[float, int] | None:
+        """Seconds of the first call after loading, and its tokens; None if it was not seen."""
+
     def read(self, documents: Sequence[str], queries: Sequence[str], progress: Progress) -> Reading:
         """Embed or index all texts."""
 
@@ -124,6 +132,9 @@ class System(Protocol):
 
     def answer(self, query: str, k: int) -> TopK:
         """Answer one query alone, from its text, without any cache."""
+
+    def embed_batch(self, texts: Sequence[str], role: Role) -> object:
+        """Embed one batch, without any cache."""
 
     def recall(self, name: str) -> Json | None:
         """Return what ``remember`` kept under a name, if anything."""
@@ -156,6 +167,8 @@ class DenseSystem:
         else:
             # One that is no BatchModel is asked for whole lists only.
             self._timed = TimedModel(cast("BatchModel", encoder))
+        model = encoder.encoder if isinstance(encoder, CachedEncoder) else encoder
+        self._in_batches = hasattr(model, "encode_batch")
         self._label = label
         self._threads = threads
         self._index: Index | None = None
@@ -172,6 +185,11 @@ class DenseSystem:
     def load_s(self) -> float:
         """Seconds that it took to load the model; 0 while it was not needed."""
         return self._timed.load_s
+
+    @property
+    def cold(self) -> tuple[float, int] | None:
+        """Seconds of the first call after loading, and its tokens; None if it was not seen."""
+        return self._timed.cold
 
     @property
     def embeddings(self) -> tuple[F32Array, F32Array] | None:
@@ -214,8 +232,17 @@ class DenseSystem:
             n_embedded=len(documents) + len(queries) - n_cached,
             n_cached=n_cached,
             throughput=None if n_cached else Throughput(n_computed, self._timed.seconds),
+            spoken=(
+                self._spoken("document", documents, document_part),
+                self._spoken("query", queries, query_part),
+            ),
         )
         return document_part.vectors, query_part.vectors, reading
+
+    def _spoken(self, role: Role, texts: Sequence[str], part: Embedded) -> Spoken:
+        limit = self.encoder_settings.max_tokens
+        seen = part.n_tokens if limit is None else np.minimum(part.n_tokens, limit)
+        return Spoken(role, texts, seen)
 
     def _tokens_cut(self, part: Embedded) -> int:
         limit = self.encoder_settings.max_tokens
@@ -236,6 +263,12 @@ class DenseSystem:
     def embed_alone(self, text: str) -> None:
         """Embed one text, without any cache."""
         self._timed.encode([text], role="query")
+
+    def embed_batch(self, texts: Sequence[str], role: Role) -> object:
+        """Embed one batch, without any cache."""
+        if self._in_batches:
+            return self._timed.encode_batch(texts, role)
+        return self._timed.encode(texts, role=role)
 
     def search(self, depth: int, places: I64Array | None = None) -> TopK:
         """Compare every query, or those at some places, with every document."""
@@ -293,6 +326,7 @@ class LexicalSystem:
         self.fingerprint = model.fingerprint
         self.encoder_settings = None
         self.embeddings = None
+        self.cold = None
         self.load_s = 0.0
 
     def read(self, documents: Sequence[str], queries: Sequence[str], progress: Progress) -> Reading:
@@ -321,6 +355,11 @@ class LexicalSystem:
     def answer(self, query: str, k: int) -> TopK:
         """Search one query."""
         return self._model.search([query], k)
+
+    def embed_batch(self, texts: Sequence[str], role: Role) -> object:
+        """Refuse: words have no vectors."""
+        msg = f"{self.spec} embeds neither {role} nor anything else ({len(texts)} texts)"
+        raise TypeError(msg)
 
     def recall(self, name: str) -> None:  # noqa: ARG002  nothing is cached
         """Return None: an index is built anew each time, and timed anew."""

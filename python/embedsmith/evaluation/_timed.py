@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,7 +31,11 @@ class TimedModel:
     Attributes
     ----------
     load_s : float
-        Seconds of the first call, which loads the weights.
+        Seconds to load the weights; of a model that cannot be told to load them, those of the
+        first call, which does.
+    cold : (float, int) or None
+        Seconds of the first call after loading, for one text, and its tokens. None before it, and
+        for a model that was loaded before or cannot be told to load.
     seconds : float
         Seconds of tokenizing and embedding, without loading.
     """
@@ -40,6 +44,7 @@ class TimedModel:
         self._model = model
         self._warm = False
         self.load_s = 0.0
+        self.cold: tuple[float, int] | None = None
         self.seconds = 0.0
 
     def __getattr__(self, name: str) -> Any:
@@ -63,10 +68,21 @@ class TimedModel:
     @contextmanager
     def _clock(self, role: Role) -> Iterator[None]:
         if not self._warm:
-            start = time.perf_counter()
-            self._model.encode([_WARM_UP], role=role)
-            self.load_s = time.perf_counter() - start
+            self._warm_up(role)
             self._warm = True
         start = time.perf_counter()
         yield
         self.seconds += time.perf_counter() - start
+
+    def _warm_up(self, role: Role) -> None:
+        start = time.perf_counter()
+        # Weights that are there already were not loaded, and their first call is over.
+        if getattr(self._model, "loaded", True):
+            self._model.encode([_WARM_UP], role=role)
+            self.load_s = time.perf_counter() - start
+            return
+        cast("Any", self._model).load()
+        loaded = time.perf_counter()
+        self._model.encode_batch([_WARM_UP], role)
+        self.cold = time.perf_counter() - loaded, int(self._model.count_tokens([_WARM_UP], role)[0])
+        self.load_s = loaded - start

@@ -34,11 +34,14 @@ class Latency:
         Median and 95th percentile in seconds.
     n_queries : int
         Queries measured, after a warm-up.
+    p99_s : float or None
+        99th percentile in seconds; None in results that were written before it was measured.
     """
 
     p50_s: float
     p95_s: float
     n_queries: int
+    p99_s: float | None = field(default=None, metadata=ADDED)
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ class ModelTiming:
         when: a run that finds texts in the cache cannot measure them itself.
     latency_buckets : tuple of LatencyBucket
         Time to embed a batch, by its size and the length of its texts; empty if not asked for.
+    hardware : str or None
+        The processor or graphics card that the model ran on.
     """
 
     n_embedded: int
@@ -95,6 +100,7 @@ class ModelTiming:
     peak_memory_bytes: int
     earlier: Mapping[str, str] = field(default_factory=dict)
     latency_buckets: tuple[LatencyBucket, ...] = field(default=(), metadata=ADDED)
+    hardware: str | None = field(default=None, metadata=ADDED)
 
     def to_dict(self) -> Json:
         """Return plain values for JSON."""
@@ -154,5 +160,5 @@ def measure_latency(
         answer(queries[row])
         seconds[place] = time.perf_counter() - start
         advance(1)
-    p50, p95 = np.percentile(seconds, [50, 95])
-    return Latency(p50_s=float(p50), p95_s=float(p95), n_queries=n_queries)
+    p50, p95, p99 = (float(one) for one in np.percentile(seconds, [50, 95, 99]))
+    return Latency(p50_s=p50, p95_s=p95, n_queries=n_queries, p99_s=p99)

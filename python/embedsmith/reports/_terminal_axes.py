@@ -1,4 +1,4 @@
-"""Smaller vectors, slices, recall by depth and worst queries as plain text."""
+"""Latency, smaller vectors, slices, recall by depth and worst queries as plain text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from embedsmith.reports._columns import Column, lay_out
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from embedsmith.evaluation import EvaluationResult, ModelResult, WorstQuery
+    from embedsmith.evaluation import EvaluationResult, LatencyBucket, ModelResult, WorstQuery
 
 __all__ = ["axis_sections"]
 
@@ -38,6 +38,7 @@ def axis_sections(result: EvaluationResult, *, width: int) -> list[str]:
     return [
         section
         for section in (
+            _latency(result.models, width),
             _variants(result, width),
             _recall(result.models, width),
             _slices(result, width),
@@ -45,6 +46,47 @@ def axis_sections(result: EvaluationResult, *, width: int) -> list[str]:
         )
         if section
     ]
+
+
+def _latency(models: Sequence[ModelResult], width: int) -> str:
+    timed = [model for model in models if model.timing.latency_buckets]
+    if not timed:
+        return ""
+    blocks = [
+        _fill(
+            "Time to embed one batch, p50 / p95 / p99 in milliseconds over the calls counted "
+            "beside them, by length of the texts and texts per batch.",
+            width,
+            "  ",
+        )
+    ]
+    for model in timed:
+        buckets = model.timing.latency_buckets
+        lengths = tuple(dict.fromkeys(bucket.length for bucket in buckets if not bucket.cold))
+        key = Column(model.name, lengths, "left")
+        columns = []
+        for size in sorted({bucket.batch_size for bucket in buckets if not bucket.cold}):
+            found = {b.length: b for b in buckets if b.batch_size == size and not b.cold}
+            cells = [_milliseconds(found.get(length)) for length in lengths]
+            columns.append([Column(f"batches of {size}", tuple(cells))])
+        device = (model.encoder.device if model.encoder else None) or "cpu"
+        told = f"On {device} ({model.timing.hardware})." if model.timing.hardware else ""
+        for cold in (bucket for bucket in buckets if bucket.cold):
+            told += f" The first call after loading, one text: {cold.p50_ms:,.1f} ms."
+        table = lay_out(key, columns, width=width)
+        blocks.append("\n".join(part for part in (table, _fill(told.strip(), width, "  ")) if part))
+    return "\n\n".join(blocks)
+
+
+def _milliseconds(bucket: LatencyBucket | None) -> str:
+    if bucket is None:
+        return "-"
+    # Below 10 ms a tenth is too coarse.
+    shown = (
+        f"{one:,.1f}" if one >= 10 else f"{one:.2f}"  # noqa: PLR2004 - as said above
+        for one in (bucket.p50_ms, bucket.p95_ms, bucket.p99_ms)
+    )
+    return f"{' / '.join(shown)} ({bucket.n})"
 
 
 def _variants(result: EvaluationResult, width: int) -> str:

@@ -74,6 +74,8 @@ def test_every_stage_is_heard_to_its_end(data):
         ("fake:8", "embedding queries", N, N),
         ("fake:8", "searching", N, N),
         ("fake:8", "timing single queries", 5, 5),
+        # Batches of 1, 8 and 32; all texts are short.
+        ("fake:8", "timing batches", 3, 3),
         ("bm25", "indexing documents", N, N),
         ("bm25", "searching", N, N),
         ("bm25", "timing single queries", 5, 5),
@@ -319,7 +321,8 @@ def test_what_a_later_run_measures_is_remembered_beside_the_rest(data, tmp_path,
     third = evaluate("fake:8", data, cache=cache).models[0].timing
     assert third.latency == second.latency
     assert third.throughput == first.throughput
-    assert set(third.earlier) == {"throughput", "peak_memory_bytes", "latency"}
+    known = {"throughput", "peak_memory_bytes", "latency", "latency_buckets"}
+    assert set(third.earlier) == known
     assert third.load_s == 0
 
 
@@ -333,7 +336,7 @@ def test_latency_is_measured_past_the_cache(data, tmp_path, monkeypatch):
         return batch(self, texts, role)
 
     monkeypatch.setattr(FakeEncoder, "encode_batch", noted)
-    evaluate("fake:8", data, cache=tmp_path / "c", latency_queries=4)
+    evaluate("fake:8", data, cache=tmp_path / "c", latency_queries=4, latency_seconds=0)
     assert [texts for texts in asked if "warm-up" not in texts] == [
         *((f"word{i}", "query") for i in (0, 3, 7)),
         *((f"word{i}", "query") for i in (0, 3, 7, 11)),
