@@ -15,6 +15,7 @@ import pytest
 from benches import judged
 from benches.engines import THREADS
 from embedsmith import _core
+from embedsmith.metrics import paired_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,10 +73,7 @@ def scipy_bca() -> Call:
 
 def embedsmith_randomisation() -> Call:
     a, b = pairs()
-    differences = b - a
-    return lambda: _core.randomisation_test(
-        differences, n_permutations=N_DRAWS, seed=0, threads=THREADS
-    )[0]
+    return lambda: paired_test(a, b, n_permutations=N_DRAWS, threads=THREADS).p
 
 
 def numpy_randomisation() -> Call:
