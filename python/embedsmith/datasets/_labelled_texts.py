@@ -35,7 +35,7 @@ class LabelledTexts(TaskData):
         What classifiers are asked.
     labels : sequence of str or int
         The right answers.
-    name, split, path, source
+    name, split, path, source, columns
         As for every data set; keyword only.
 
     Raises
@@ -122,7 +122,7 @@ class TextClusters(TaskData):
         What is clustered.
     labels : sequence of str or int
         The group of each.
-    name, split, path, source
+    name, split, path, source, columns
         As for every data set; keyword only.
 
     Raises

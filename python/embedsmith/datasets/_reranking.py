@@ -39,7 +39,7 @@ class RerankingSet(TaskData):
         Whether that order means anything: then it is measured beside the models.
     candidates_path : str, optional
         The file of candidates that :func:`load_task` was given, word for word.
-    name, split, path, source
+    name, split, path, source, columns
         As for every data set; keyword only.
 
     Raises

@@ -34,7 +34,7 @@ class ScoredPairs(TaskData):
         The two sides.
     scores : sequence of float
         Finite, larger is more similar; the scale does not matter.
-    name, split, path, source
+    name, split, path, source, columns
         As for every data set; keyword only.
 
     Raises
@@ -104,7 +104,7 @@ class LabelledPairs(TaskData):
         The two sides.
     labels : sequence of bool or int
         1 (or True) for a pair that is alike, 0 for one that is not.
-    name, split, path, source
+    name, split, path, source, columns
         As for every data set; keyword only.
 
     Raises
@@ -167,7 +167,7 @@ class ParallelTexts(TaskData):
     ----------
     sources, targets : sequence of str
         ``targets[i]`` translates ``sources[i]``.
-    name, split, path, source
+    name, split, path, source, columns
         As for every data set; keyword only.
 
     Raises
