@@ -184,6 +184,8 @@ def test_tables_of_several_runs(
     low, high = table.ci["AP"]
     assert shown[0] == "| run | nDCG@10 | AP |"
     assert shown[3].endswith(f"| {table.mean['AP']:.4f} [{low:.4f}, {high:.4f}] |")
+    counts = embedsmith("measure", qrels, run, "-m", "NumQ", "--format", "md").stdout
+    assert counts.splitlines()[2].endswith("| 30 |")
     rows = list(csv.DictReader(io.StringIO(embedsmith(*words, "--format", "csv").stdout)))
     assert [row["run"] for row in rows] == ["a.run", "a.run", "b.run", "b.run"]
     assert float(rows[3]["value"]) == table.mean["AP"]

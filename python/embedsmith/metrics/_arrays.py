@@ -186,6 +186,13 @@ def compressed_qrels(
         if part.ndim != 1 or (part.dtype.kind not in "iu" and part.size):
             msg = f"the judgements' {name} have dtype {part.dtype} and shape {part.shape}; "
             raise ShapeError(msg + "pass integers of one dimension.")
+    if rows.size and rows.min() < 0:
+        # A run ends its lists with -1; here it would be a relevant document that nothing can find.
+        msg = (
+            f"the judgements' rows hold {rows.min()}, and documents are numbered from 0; leave out "
+            "what pads the lists, and let offsets say how long each is."
+        )
+        raise DataError(msg)
     if grades.ndim != 1 or grades.dtype.kind not in "iufb":
         msg = f"the judgements' grades have dtype {grades.dtype} and shape {grades.shape}; "
         raise ShapeError(msg + "pass numbers of one dimension.")

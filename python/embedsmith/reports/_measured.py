@@ -55,7 +55,7 @@ def measures_markdown(runs: Sequence[MeasuredRun], *, per_query: bool = False) -
     Returns
     -------
     str
-        Markdown, with four digits after the point.
+        Markdown, with four digits after the point; counts are whole.
     """
     names = runs[0].table.measures
     head = ["run", *(["query"] if per_query else []), *names]
@@ -65,7 +65,7 @@ def measures_markdown(runs: Sequence[MeasuredRun], *, per_query: bool = False) -
         if per_query:
             tail = ["all"]
             for i, query in enumerate(table.query_ids):
-                values = (f"{table.per_query[name][i]:.4f}" for name in names)
+                values = (_value(name, table.per_query[name][i]) for name in names)
                 rows.append([run.name, query, *values])
         rows.append([run.name, *tail, *(_mean(table, name) for name in names)])
     lines = [head, ["---"] * (len(head) - len(names)) + ["---:"] * len(names)]
@@ -73,8 +73,13 @@ def measures_markdown(runs: Sequence[MeasuredRun], *, per_query: bool = False) -
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def _value(name: str, value: float) -> str:
+    """Write a value with four digits after the point, and a count with none."""
+    return f"{value:.0f}" if name.startswith("Num") else f"{value:.4f}"
+
+
 def _mean(table: MetricTable, name: str) -> str:
-    shown = f"{table.mean[name]:.4f}"
+    shown = _value(name, table.mean[name])
     if name in table.ci:
         low, high = table.ci[name]
         shown += f" [{low:.4f}, {high:.4f}]"

@@ -158,6 +158,7 @@ def test_rows_that_are_the_ids_of_judgements_need_no_lists_of_ids():
         ({"grades": [1, np.nan, 3, 4]}, DataError, "the grade NaN"),
         ({"grades": ["1", "2", "3", "4"]}, ShapeError, "grades have dtype <U1"),
         ({"rows": [1.0, 2.0, 3.0, 4.0]}, ShapeError, "rows have dtype float64"),
+        ({"rows": [1, 2, 3, -1]}, DataError, "rows hold -1, .* leave out what pads the lists"),
     ],
 )
 def test_compressed_rows_that_do_not_fit_are_refused(change, error, message):
