@@ -254,7 +254,7 @@ def few_shot_draws(
     Examples
     --------
     >>> few_shot_draws(["a", "b", "a"], samples_per_label=1, n_experiments=2, seed=42)
-    [[0, 1], [1, 0]]
+    [[0, 1], [0, 1]]
     """
     order = list(range(len(labels)))
     draws = []
