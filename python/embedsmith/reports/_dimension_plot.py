@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["dimension_chart"]
 
-_PRECISIONS = {"f32": "float32", "int8": "int8", "binary": "binary"}
+_FLOAT = "f32"
+_WORDS = {_FLOAT: "float32", "int8": "int8", "binary": "binary"}
 _FLOAT_BYTES = 4
 
 
@@ -54,7 +55,10 @@ def dimension_chart(result: EvaluationResult) -> Chart | str:
     several = any(spot.minor for spot in spots)
     note = "Up is better, left is smaller. The stepped line joins what nothing as narrow beats."
     if several:
-        note += " Hollow marks are smaller forms: solid line float32, dashed int8, dotted binary."
+        note += (
+            " Hollow marks are smaller forms: solid line float32, dashed int8, dotted binary, "
+            "dash-dotted binary and scored again."
+        )
     else:
         note += " No smaller forms of the models were measured."
     return scatter(
@@ -69,24 +73,30 @@ def dimension_chart(result: EvaluationResult) -> Chart | str:
     )
 
 
+def _precision(variant: Variant) -> str:
+    """Return how a column is kept, in words."""
+    kept = _WORDS[variant.precision]
+    return f"{kept}, rescored by {_WORDS[variant.rescore]}" if variant.rescore else kept
+
+
 def _variants(model: ModelResult, measure: str) -> Iterator[Variant]:
     """Yield the forms that are not the model itself."""
     for variant in model.variants:
-        if (variant.dim, variant.precision) != (model.dim, "f32") and measure in variant.mean:
+        if (variant.dim, variant.precision) != (model.dim, _FLOAT) and measure in variant.mean:
             yield variant
 
 
 def _spots(place: int, model: ModelResult, measure: str) -> Iterator[Spot]:
     mean, ci = model.table.mean[measure], model.table.ci.get(measure)
-    yield Spot(place, model.name, float(model.dim or 0), mean, ci, "f32")
+    yield Spot(place, model.name, float(model.dim or 0), mean, ci, _FLOAT)
     for variant in _variants(model, measure):
         yield Spot(
             place,
-            f"{model.name}, {variant.dim:,} dimensions, {_PRECISIONS[variant.precision]}",
+            f"{model.name}, {variant.dim:,} dimensions, {_precision(variant)}",
             float(variant.dim),
             variant.mean[measure],
             None,
-            variant.precision,
+            "rescored" if variant.rescore else variant.precision,
             minor=True,
         )
 
@@ -107,7 +117,7 @@ def _rows(place: int, model: ModelResult, measure: str) -> Iterator[tuple[Cell, 
         yield (
             Cell(model.name, model=place),
             Cell(f"{variant.dim:,}"),
-            Cell(_PRECISIONS[variant.precision]),
+            Cell(_precision(variant)),
             Cell(f"{variant.bytes_per_vector:,}"),
             Cell(score(variant.mean[measure]), interval(variant.ci.get(measure))),
             Cell(signed(change[0]), interval((change[1], change[2]), sign=True))

@@ -68,8 +68,8 @@ def difference_blocks(comparison: RunComparison, best: str) -> tuple[Block, ...]
     """
     blocks: list[Block] = [
         Text(
-            f"Each query is answered by both models and the difference is taken query by query. "
-            f"A line is the {level(comparison.confidence)} interval of the mean difference; "
+            "Both models are measured on the very same data, and their difference is taken item by "
+            f"item. A line is the {level(comparison.confidence)} interval of the mean difference; "
             "a filled mark is a difference that the corrected test takes for real, a hollow one is "
             "not enough evidence.",
             "guide",
@@ -161,7 +161,7 @@ def _forest_table(title: str, rows: Sequence[tuple[str, AgainstBest]]) -> Table:
     return Table(
         title,
         (
-            Head("", numeric=False),
+            Head("Measure" if len({one.other for _, one in rows}) == 1 else "Model", numeric=False),
             Head("Difference"),
             Head("p corrected"),
             Head("Verdict", numeric=False),
@@ -197,6 +197,12 @@ def _tables(comparison: RunComparison) -> tuple[Table, ...]:
     )
 
 
+def _counts(pair: PairDifference) -> str:
+    """Return wins, ties and losses; a measure over the whole set alone has none."""
+    counts = (pair.wins, pair.ties, pair.losses)
+    return " / ".join(map(str, counts)) if any(counts) else ABSENT
+
+
 def _pair_row(pair: PairDifference) -> tuple[Cell, ...]:
     return (
         Cell(shortened(pair.b, 80), f"against {shortened(pair.a, 80)}"),
@@ -207,6 +213,6 @@ def _pair_row(pair: PairDifference) -> tuple[Cell, ...]:
             ABSENT if pair.effect_size is None else signed(pair.effect_size, 2),
             interval(pair.effect_ci, sign=True),
         ),
-        Cell(f"{pair.wins} / {pair.ties} / {pair.losses}"),
+        Cell(_counts(pair)),
         Cell(pair.verdict, tone=TONES.get(pair.verdict, "open")),
     )

@@ -78,6 +78,9 @@ def _procedure(result: EvaluationResult) -> Iterator[tuple[str, str]]:
             "Intervals",
             f"{level(settings.confidence)}: {'; '.join(methods)}{drawn}, seed {settings.seed}",
         )
+    forms = (form.method for model in result.models for form in model.variants)
+    if said := " ".join(dict.fromkeys(forms)):
+        yield "Smaller vectors", said
     comparison = result.comparison
     if comparison is not None:
         yield "Test of a difference", comparison.procedure

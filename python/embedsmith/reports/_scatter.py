@@ -128,7 +128,8 @@ def scatter(
     )
     lines = [Line(_steps(pareto(spots), x, y), "front"), *_runs(spots, x, y)]
     marks, labels = [], []
-    for spot in spots:
+    # The full forms last: they lie above what covers them.
+    for spot in sorted(spots, key=lambda spot: not spot.minor):
         style = model_style(spot.model)
         at, up = x.at(spot.cost), y.at(spot.quality)
         if spot.ci:

@@ -288,3 +288,39 @@ def test_a_report_of_ten_models_and_500_queries_takes_less_than_a_second():
     start = time.process_time()
     html_document(build_document(result))
     assert time.process_time() - start < 1
+
+
+def test_every_smaller_form_is_told_with_its_precision_and_rescoring(full_result):
+    model = full_result.models[2]
+    forms = tuple(
+        dataclasses.replace(model.variants[0], precision=precision, rescore=rescore)
+        for precision, rescore in (
+            ("f32", None),
+            ("int8", None),
+            ("binary", None),
+            ("binary", "f32"),
+        )
+    )
+    result = dataclasses.replace(
+        full_result, models=(dataclasses.replace(model, variants=forms),), comparison=None
+    )
+    page = page_of(result)
+    for said in ("float32", "int8", "binary", "binary, rescored by float32"):
+        assert f" {said} " in page.words
+    for form in forms:
+        assert form.method in page.words
+
+
+def test_a_task_of_pairs_really_evaluated_is_reported(tmp_path):
+    """Measures over the whole set have intervals and tests, and no wins to count."""
+    lines = ["sentence1\tsentence2\tscore"]
+    lines += [f"word{i} common\tword{i + i % 3} common\t{5 - i % 3}" for i in range(40)]
+    (tmp_path / "test.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    result = evaluate(
+        ["fake:16", "fake:64"], tmp_path / "test.tsv", task="sts", cache=False, latency_queries=0
+    )
+    page = page_of(result)
+    assert "Semantic textual similarity" in page.words
+    assert "40 pairs" in page.words
+    assert "0 / 0 / 0" not in page.words
+    assert "over queries" not in page.words
