@@ -11,7 +11,7 @@ from embedsmith import _core
 from embedsmith.exceptions import DataError, ShapeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,6 +24,7 @@ __all__ = [
     "check_ids_fit",
     "check_list_count",
     "compressed_qrels",
+    "holds_integers",
     "ids_of_mapping",
     "is_array_run",
     "list_names",
@@ -203,3 +204,11 @@ def compressed_qrels(
         irrelevant_too=irrelevant_too,
     )
     return judged, len(offsets) - 1
+
+
+def holds_integers(judged: Mapping[Any, Any]) -> bool:
+    """Tell whether document ids are integers, which rows may be."""
+    for documents in judged.values():
+        for doc in documents if isinstance(documents, dict) else ():
+            return isinstance(doc, (int, np.integer))
+    return False

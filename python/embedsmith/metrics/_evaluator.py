@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +9,7 @@ import numpy as np
 
 from embedsmith import _core
 from embedsmith._validate import as_count
-from embedsmith.exceptions import DataError, MeasureError, ShapeError
+from embedsmith.exceptions import DataError, ShapeError
 from embedsmith.metrics._aggregate import (
     LEAST,
     N_RESAMPLES,
@@ -20,11 +18,11 @@ from embedsmith.metrics._aggregate import (
     intervals,
 )
 from embedsmith.metrics._arrays import (
-    ArrayRun,
     ListNames,
     array_run,
     check_list_count,
     compressed_qrels,
+    holds_integers,
     ids_of_mapping,
     is_array_run,
     list_names,
@@ -38,7 +36,15 @@ from embedsmith.metrics._collapse import (
 from embedsmith.metrics._frames import as_mapping
 from embedsmith.metrics._inputs import QrelsInput, RunInput, file_lists, first_ids
 from embedsmith.metrics._names import parse_measures
-from embedsmith.metrics._options import Missing, Options, Preset, ScoreDtype, Ties, options
+from embedsmith.metrics._options import (
+    Missing,
+    Preset,
+    ScoreDtype,
+    Ties,
+    check_expectations,
+    options,
+)
+from embedsmith.metrics._queries import Chosen, chosen, warn_if_shallow
 from embedsmith.metrics._table import MetricTable
 
 if TYPE_CHECKING:
@@ -53,21 +59,11 @@ __all__ = ["Evaluator"]
 
 
 @dataclass(frozen=True)
-class _Queries:
-    """The queries that are measured, and what was unusual about the others."""
-
-    ids: list[Any]
-    names: tuple[str, ...]
-    n_missing: int
-    n_unjudged: int
-
-
-@dataclass(frozen=True)
 class _Prepared:
     """What arrays need of the judgements."""
 
     names: ListNames
-    queries: _Queries
+    queries: Chosen
     judged: _core.JudgedArrays
     # Of each row, that of its document.
     document_of: NDArray[np.int64] | None
@@ -136,7 +132,7 @@ class Evaluator:
         )
         meant = [self._options.meant(measure) for measure in parse_measures(measures)]
         self._measures = tuple(dict.fromkeys(meant))
-        _check_expectations(self._measures, self._options)
+        check_expectations(self._measures, self._options)
         check_confidence(confidence)
         self._intervals: dict[str, Any] = {
             "confidence": confidence,
@@ -158,7 +154,7 @@ class Evaluator:
             msg = "qrels is empty; without judgements there is nothing to measure: pass some."
             raise DataError(msg)
         self._judged = judged
-        self._ids_are_rows = self._judged_lists is None and _holds_integers(judged)
+        self._ids_are_rows = self._judged_lists is None and holds_integers(judged)
         if query_ids is not None or doc_ids is not None:
             names = list_names(query_ids, doc_ids, n_lists=None, ids_are_rows=self._ids_are_rows)
             self._prepared = self._prepare(names)
@@ -207,15 +203,17 @@ class Evaluator:
         """
         return {name: self.evaluate(run) for name, run in runs.items()}
 
-    def _measure_mapping(self, run: RunInput) -> tuple[_Queries, F64Array, BoolArray, float]:
+    def _measure_mapping(self, run: RunInput) -> tuple[Chosen, F64Array, BoolArray, float]:
         judged_lists = self._judged_lists
         run_lists = file_lists(run, _core.RunLists)
         if judged_lists is not None and run_lists is not None and self._collapse is None:
-            return self._measure_files(judged_lists, run_lists, self._queries(run))
+            return self._measure_files(
+                judged_lists, run_lists, chosen(self._judged, run, self._options)
+            )
         lists = as_mapping("run", run)
         if self._collapse is not None:
             lists = collapsed_mapping(lists, self._collapse)
-        queries = self._queries(lists)
+        queries = chosen(self._judged, lists, self._options)
         judged = as_mapping("qrels", self._judged)
 
         def measure(
@@ -235,8 +233,8 @@ class Evaluator:
         return queries, *self._by_rule(measure)
 
     def _measure_files(
-        self, judged: _core.QrelsLists, run: _core.RunLists, queries: _Queries
-    ) -> tuple[_Queries, F64Array, BoolArray, float]:
+        self, judged: _core.QrelsLists, run: _core.RunLists, queries: Chosen
+    ) -> tuple[Chosen, F64Array, BoolArray, float]:
         def measure(
             measures: list[Measure], ties: Ties, dtype: ScoreDtype
         ) -> tuple[F64Array, BoolArray, int, int]:
@@ -253,7 +251,7 @@ class Evaluator:
 
         return queries, *self._by_rule(measure)
 
-    def _measure_arrays(self, run: tuple[Any, Any]) -> tuple[_Queries, F64Array, BoolArray, float]:
+    def _measure_arrays(self, run: tuple[Any, Any]) -> tuple[Chosen, F64Array, BoolArray, float]:
         arrays = array_run(run)
         prepared = self._prepared
         if prepared is None:
@@ -263,7 +261,7 @@ class Evaluator:
             prepared = self._prepare(names)
         names = prepared.names
         check_list_count(len(arrays.rows), len(names.query_ids))
-        _warn_if_shallow(arrays, self._measures, names.n_docs)
+        warn_if_shallow(arrays.rows.shape[1], self._measures, names.n_docs)
         if prepared.document_of is not None:
             arrays = collapsed_array(arrays, prepared.document_of)
 
@@ -301,48 +299,6 @@ class Evaluator:
             share = max(share, n_tied / n_hits if n_hits else 0.0)
         return np.array([rows[i] for i in range(len(rules))]), without, share
 
-    def _queries(self, searched: Mapping[Any, Any]) -> _Queries:
-        """Decide which queries are measured, by the switches."""
-        judged = self._judged
-        if not searched:
-            msg = "run is empty; pass the results of at least one query."
-            raise DataError(msg)
-        absent = [query for query in judged if query not in searched]
-        if len(absent) == len(judged):
-            msg = (
-                f"the run and the judgements have no query in common: the run has "
-                f"{first_ids(searched, 3)}; the judgements have {first_ids(judged, 3)}. "
-                "Pass the run of the judged queries, with the same ids."
-            )
-            raise DataError(msg)
-        ids = list(judged)
-        if absent:
-            ids = self._without(absent, ids)
-        n_unjudged = len(searched) - (len(judged) - len(absent))
-        if n_unjudged and self._options.unjudged != "skip":
-            others = [query for query in searched if query not in judged]
-            if self._options.unjudged == "error":
-                msg = (
-                    f"{len(others)} queries of the run have no judgements: {first_ids(others)}. "
-                    'Judge them, or pass unjudged="skip" or "zero".'
-                )
-                raise DataError(msg)
-            ids = ids + others
-        return _Queries(ids, tuple(map(str, ids)), len(absent), n_unjudged)
-
-    def _without(self, absent: list[Any], ids: list[Any]) -> list[Any]:
-        named = f"{len(absent)} of {len(ids)} judged queries are not in the run: "
-        named += first_ids(absent)
-        if self._options.missing == "error":
-            msg = f'{named}. Search for them too, or pass missing="zero" or "skip".'
-            raise DataError(msg)
-        if self._options.missing == "skip":
-            _warn(f'{named}. They are left out (missing="skip").')
-            gone = set(absent)
-            return [query for query in ids if query not in gone]
-        _warn(f'{named}. They score 0 (missing="zero").')
-        return ids
-
     def _prepare(self, names: ListNames) -> _Prepared:
         document_of = None
         if self._collapse is not None:
@@ -352,7 +308,7 @@ class Evaluator:
             documents, document_of = collapsed_ids(names.doc_ids, self._collapse)
             places = dict(zip(documents, range(len(documents)), strict=True))
             names = ListNames(names.query_ids, names.list_of, documents, places)
-        queries = self._queries(names.list_of)
+        queries = chosen(self._judged, names.list_of, self._options)
         judged = _core.JudgedArrays(
             queries.ids,
             as_mapping("qrels", self._judged),
@@ -376,7 +332,7 @@ class Evaluator:
                 f"{len(names.query_ids)}; pass one per query."
             )
             raise ShapeError(msg)
-        queries = _Queries(names.query_ids, tuple(map(str, names.query_ids)), 0, 0)
+        queries = Chosen.all_of(names.query_ids)
         return _Prepared(names, queries, judged, None, self._own_rows(names))
 
     def _own_rows(self, names: ListNames) -> NDArray[np.int64] | None:
@@ -387,7 +343,7 @@ class Evaluator:
         return np.array(own, dtype=np.int64)
 
     def _table(
-        self, queries: _Queries, values: F64Array, without: BoolArray, tie_share: float
+        self, queries: Chosen, values: F64Array, without: BoolArray, tie_share: float
     ) -> MetricTable:
         ids, n_without = queries.names, int(without.sum())
         if n_without and self._options.no_relevant != "zero":
@@ -435,46 +391,4 @@ class Evaluator:
                 "ties": own.ties,
                 "unjudged": own.unjudged,
             },
-        )
-
-
-def _check_expectations(measures: tuple[Measure, ...], own: Options) -> None:
-    for measure in measures:
-        if own.of(measure)[0] == "expected" and not measure.has_expectation:
-            msg = (
-                f'{measure} has no closed form for ties="expected". '
-                'Choose another rule, such as ties="docid_desc", or bound it by "best" and "worst".'
-            )
-            raise MeasureError(msg)
-
-
-def _holds_integers(judged: Mapping[Any, Any]) -> bool:
-    """Tell whether document ids are integers, which rows may be."""
-    for documents in judged.values():
-        for doc in documents if isinstance(documents, dict) else ():
-            return isinstance(doc, (int, np.integer))
-    return False
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, UserWarning, stacklevel=_depth_of_caller())
-
-
-def _depth_of_caller() -> int:
-    """Return the stack level of the first caller outside the metrics."""
-    depth, frame = 2, sys._getframe(2)  # noqa: SLF001 - as traceback does
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(
-        "embedsmith.metrics"
-    ):
-        depth, frame = depth + 1, frame.f_back
-    return depth
-
-
-def _warn_if_shallow(run: ArrayRun, measures: tuple[Measure, ...], n_docs: int) -> None:
-    depth = run.rows.shape[1]
-    cut_short = [str(m) for m in measures if m.cutoff is not None and m.cutoff > depth]
-    if cut_short and depth < n_docs:
-        _warn(
-            f"{', '.join(cut_short)} is measured on lists of {depth}, "
-            "so relevant documents further down do not count. Search with a larger k."
         )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from embedsmith.metrics._kinds import Kind
     from embedsmith.metrics._measures import Measure
 
-__all__ = ["Missing", "Options", "Preset", "ScoreDtype", "Ties", "options"]
+__all__ = ["Missing", "Options", "Preset", "ScoreDtype", "Ties", "check_expectations", "options"]
 
 Ties: TypeAlias = Literal["docid_desc", "docid_asc", "input", "expected", "best", "worst", "error"]
 Missing: TypeAlias = Literal["zero", "skip", "error"]
@@ -147,3 +147,14 @@ def options(
         unjudged=unjudged,
         ignore_self=own.ignore_self if ignore_self is None else ignore_self,
     )
+
+
+def check_expectations(measures: tuple[Measure, ...], own: Options) -> None:
+    """Refuse measures whose expected value over tied documents has no closed form."""
+    for measure in measures:
+        if own.of(measure)[0] == "expected" and not measure.has_expectation:
+            msg = (
+                f'{measure} has no closed form for ties="expected". '
+                'Choose another rule, such as ties="docid_desc", or bound it by "best" and "worst".'
+            )
+            raise MeasureError(msg)

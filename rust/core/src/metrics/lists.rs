@@ -6,11 +6,12 @@ use super::query::Hit;
 use super::rankings::settled;
 use super::seen::Seen;
 use super::ties::{Ties, place_by_row};
-use super::{Measure, Rankings, lists_fault};
+use super::{Measure, lists_fault};
 use crate::error::Result;
 use crate::threads;
 
 pub use super::lists_fault::{Fault, FaultKind};
+pub use super::parts::{Found, Measured, Open, Part};
 
 /// Queries per task: large enough to hide the cost of a task, small enough to balance.
 const CHUNK: usize = 256;
@@ -49,34 +50,6 @@ impl<'a> JudgedRows<'a> {
         let span = start..self.ends[query];
         (&self.rows[span.clone()], &self.grades[span])
     }
-}
-
-/// A judged document that shares its score with others, whose rank is left to the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Open {
-    /// Index of its query among those found.
-    pub query: usize,
-    /// Index of its hit among all found.
-    pub hit: usize,
-    /// Which list.
-    pub list: usize,
-    /// Its place in the list, from 0.
-    pub position: usize,
-    /// First place with the same score.
-    pub tie_start: usize,
-    /// One past the last place with the same score.
-    pub tie_end: usize,
-}
-
-/// What the lists say of the judged documents.
-#[derive(Debug, Default)]
-pub struct Found {
-    /// The ranks, by query.
-    pub rankings: Rankings,
-    /// Hits whose ranks the rule gives by something other than rows; by query, then by tie.
-    pub open: Vec<Open>,
-    /// Relevant documents (of positive grade) that share their score.
-    pub n_tied: usize,
 }
 
 /// How hits of one score get their ranks.
@@ -229,67 +202,6 @@ impl<S: Copy + PartialOrd + Sync> Lists<'_, S> {
             (0..n_chunks).into_par_iter().map_init(Scratch::default, measure_chunk).collect()
         });
         Ok(parts.into_iter().collect())
-    }
-}
-
-/// Some of the queries, side by side.
-#[derive(Debug)]
-pub enum Part {
-    /// All is known of them.
-    Measured(Measured),
-    /// Some rank is left to the caller.
-    Open {
-        /// What was found.
-        found: Found,
-        /// The measures, for [`Found::measured`].
-        measures: Vec<Measure>,
-    },
-}
-
-/// The values of some queries.
-#[derive(Debug, Default)]
-pub struct Measured {
-    /// One row per measure, one column per query.
-    pub values: Vec<f64>,
-    /// Whether each query is without a document of positive grade.
-    pub without_relevant: Vec<bool>,
-    /// Documents of positive grade that were found.
-    pub n_hits: usize,
-    /// Those that share their score.
-    pub n_tied: usize,
-}
-
-impl Found {
-    /// The values, once no rank is open.
-    #[must_use]
-    pub fn measured(&self, measures: &[Measure]) -> Measured {
-        Measured {
-            values: self.rankings.values(measures),
-            without_relevant: self.rankings.without_relevant(),
-            n_hits: self.rankings.n_hits(),
-            n_tied: self.n_tied,
-        }
-    }
-}
-
-impl Measured {
-    /// Parts one behind the other, of `n_measures` rows each.
-    #[must_use]
-    pub fn joined(parts: &[Self], n_measures: usize) -> Self {
-        let n: usize = parts.iter().map(|part| part.without_relevant.len()).sum();
-        let mut all = Self { values: Vec::with_capacity(n * n_measures), ..Self::default() };
-        for row in 0..n_measures {
-            for part in parts {
-                let width = part.without_relevant.len();
-                all.values.extend_from_slice(&part.values[row * width..(row + 1) * width]);
-            }
-        }
-        for part in parts {
-            all.without_relevant.extend_from_slice(&part.without_relevant);
-            all.n_hits += part.n_hits;
-            all.n_tied += part.n_tied;
-        }
-        all
     }
 }
 

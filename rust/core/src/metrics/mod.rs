@@ -21,6 +21,7 @@ mod judged;
 pub mod lists;
 mod lists_fault;
 mod ndcg;
+mod parts;
 pub mod places;
 mod precision;
 mod query;
