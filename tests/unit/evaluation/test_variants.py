@@ -190,3 +190,13 @@ def test_one_number_and_one_name_are_enough(bank):
 def test_wrong_arguments_are_refused_before_anything_runs(bank, arguments, error, said):
     with pytest.raises(error, match=said):
         evaluate("st:./no-such-model", bank, **arguments)
+
+
+def test_documents_that_tie_when_scored_again_stand_in_the_order_of_the_corpus():
+    # Both have a dot product of 1 with the query; by signs, the second one is nearer.
+    documents = np.array([[2, -1], [0.5, 0.5]], dtype=np.float32)
+    queries = np.array([[1, 1]], dtype=np.float32)
+    search = SmallSearch(documents, queries, "dot", rescore_depth=2, threads=1)
+    found = dict(search.each([Form(2, "binary", None), Form(2, "binary", "f32")]))
+    signs, rescored = (one.search(2).rows.tolist() for one in found.values())
+    assert (signs, rescored) == ([[1, 0]], [[0, 1]])
