@@ -96,7 +96,7 @@ impl<V: Copy + Default + Send + Sync> Lists<V> {
         }
     }
 
-    /// Entries with documents numbered in the order in which they were first seen.
+    /// Entries with documents numbered in the order in which they are first seen, query by query.
     #[must_use]
     pub fn to_groups(&self) -> Groups<V> {
         let mut numbers: HashMap<&str, i64> = HashMap::new();

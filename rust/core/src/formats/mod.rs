@@ -40,4 +40,6 @@ pub use texts::{Texts, read_corpus, read_queries};
 pub use write::{TableFormat, Written, write_table};
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod hostile;
