@@ -215,6 +215,8 @@ mod tests {
             let inside = low > -margin && high < margin;
             assert_eq!(equivalence_p(&moments, margin) < 0.05, inside, "{margin}");
         }
+        let turned = Moments { mean: -moments.mean, ..moments };
+        assert_eq!(equivalence_p(&turned, 0.2), equivalence_p(&moments, 0.2));
         assert_eq!(equivalence_p(&Moments::of(&[0.0; 5]), 0.01), 1.0 / 32.0);
         assert_eq!(equivalence_p(&Moments::of(&[0.02; 5]), 0.01), 1.0);
     }
