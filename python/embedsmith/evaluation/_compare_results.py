@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -179,13 +179,21 @@ def compare_results(
             "Name a result of another model, or of another version of it."
         )
         raise DataError(msg)
+    if not any(one.model.table.per_query for one in models):
+        msg = (
+            f"{' and '.join(names)} hold measures over a whole set "
+            f"({', '.join(first.settings.measures)}), which are compared on the same resamples; "
+            "results do not store those. Evaluate the models together, as in embedsmith eval "
+            f"--task {first.task} --model A --model B; cached embeddings are not made again."
+        )
+        raise DataError(msg)
     settings = {"confidence": first.settings.confidence, "seed": first.settings.seed, **options}
     comparison = compare_tables({one.name: one.model.table for one in models}, measures, **settings)
     return ResultComparison(
         data=first.data,
         models=models,
         measures=comparison.measures,
-        comparison=comparison,
+        comparison=replace(comparison, unit=first.data.unit),
     )
 
 

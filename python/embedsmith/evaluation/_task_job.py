@@ -120,7 +120,7 @@ class TaskJob:
             seed=self._judge.seed,
             threads=self._judge.threads,
         )
-        return tuple(models), comparison
+        return tuple(models), replace(comparison, unit=self.summary.unit)
 
 
 def refuse_axes(task: Task, **asked: object) -> None:
@@ -284,6 +284,7 @@ def compare_measured(
         n_permutations=N_PERMUTATIONS,
         n_resamples=first.settings["n_resamples_whole_set"],
         seed=seed,
+        test="bootstrap",
     )
 
 

@@ -6,10 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from embedsmith._deps import require
-from embedsmith._phrases import counted
 from embedsmith._validate import as_count
 from embedsmith.exceptions import DataError
-from embedsmith.metrics._comparison_grids import means_grid, pairs_grid, procedure
+from embedsmith.metrics._comparison_grids import items, means_grid, pairs_grid, procedure
 from embedsmith.metrics._grid import Grid, grid_to_html, grid_to_latex, grid_to_markdown
 from embedsmith.metrics._inputs import check_choice
 
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Layout", "PairDifference", "PairVerdict", "RunComparison", "RunTest"]
 
 RunTest: TypeAlias = Literal["randomisation", "t", "wilcoxon", "sign", "tukey"]
+# What a comparison may have been made by: the bootstrap is for measures over a whole set.
+ComparedBy: TypeAlias = Literal[RunTest, "bootstrap"]
 PairVerdict: TypeAlias = Literal["better", "worse", "not enough evidence"]
 Layout: TypeAlias = Literal["means", "pairs"]
 
@@ -116,7 +117,10 @@ class RunComparison:
     n_queries : int
         Queries on which the runs were paired.
     confidence, correction, n_permutations, n_resamples, seed, test, equivalence_margin
-        The arguments that the numbers depend on.
+        The arguments that the numbers depend on. ``test="bootstrap"``: measures over a whole set,
+        such as a correlation, compared on the same resamples of its items.
+    unit : str
+        What was paired: ``"query"``, or an item of another task, such as ``"pair"``.
     """
 
     names: tuple[str, ...]
@@ -128,11 +132,12 @@ class RunComparison:
     n_permutations: int
     n_resamples: int
     seed: int
-    test: RunTest = "randomisation"
+    test: ComparedBy = "randomisation"
     equivalence_margin: float | None = None
+    unit: str = "query"
 
     def __repr__(self) -> str:
-        queries = counted(self.n_queries, "query", "queries")
+        queries = items(self)
         return f"RunComparison({', '.join(self.names)} by {', '.join(self.measures)}, {queries})"
 
     def _repr_html_(self) -> str:

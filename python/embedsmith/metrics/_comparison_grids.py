@@ -10,7 +10,7 @@ from embedsmith.metrics._grid import Grid, Mark
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Compared", "letter", "means_grid", "pairs_grid", "procedure"]
+__all__ = ["Compared", "items", "letter", "means_grid", "pairs_grid", "procedure"]
 
 _TESTS = {
     "randomisation": "paired randomisation test",
@@ -18,6 +18,7 @@ _TESTS = {
     "wilcoxon": "Wilcoxon's signed-rank test (queries without a difference left out)",
     "sign": "exact sign test",
     "tukey": "randomised Tukey HSD test, values exchanged within each query",
+    "bootstrap": "paired bootstrap",
 }
 _CORRECTIONS = {
     "holm": "Holm's correction",
@@ -77,6 +78,8 @@ class Compared(Protocol):
     @property
     def n_queries(self) -> int: ...
     @property
+    def unit(self) -> str: ...
+    @property
     def confidence(self) -> float: ...
     @property
     def test(self) -> str: ...
@@ -115,6 +118,8 @@ def procedure(comparison: Compared) -> str:
     if sampled:
         exact = "exact where counting is quick, else " if comparison.test != "tukey" else ""
         drawn = f", {exact}{comparison.n_permutations:,} arrangements, seed {comparison.seed}"
+    if comparison.test == "bootstrap":
+        drawn = f", {comparison.n_resamples:,} resamples of the {comparison.unit}s"
     n_pairs = len(comparison.names) * (len(comparison.names) - 1) // _PAIR
     if comparison.test == "tukey":
         family = f"which answers for all {counted(n_pairs, 'pair')} of a measure at once"
@@ -127,8 +132,14 @@ def procedure(comparison: Compared) -> str:
         )
     return (
         f"{_TESTS[comparison.test]}, two-sided{drawn}; {family}; "
-        f"level {_level(comparison)}; {counted(comparison.n_queries, 'query', 'queries')}"
+        f"level {_level(comparison)}; {items(comparison)}"
     )
+
+
+def items(comparison: Compared) -> str:
+    """Return how many items were paired, in words."""
+    many = "queries" if comparison.unit == "query" else None
+    return counted(comparison.n_queries, comparison.unit, many)
 
 
 def _level(comparison: Compared) -> str:
@@ -177,11 +188,14 @@ def pairs_grid(comparison: Compared, digits: int) -> Grid:
         *("p", "p corrected", "d", "Won/tied/lost", "Verdict"),
         *(("p equivalent",) if equivalence else ()),
     )
+    whole = comparison.test == "bootstrap"
     caption = (
-        "Paired differences of means, with bootstrap intervals that are not corrected for the "
-        f"number of pairs ({comparison.n_resamples:,} resamples, seed {comparison.seed}); "
-        f"{procedure(comparison)}. d: mean difference over its standard deviation."
+        f"Paired differences{'' if whole else ' of means'}, with bootstrap intervals that are not "
+        f"corrected for the number of pairs ({comparison.n_resamples:,} resamples, seed "
+        f"{comparison.seed}); {procedure(comparison)}."
     )
+    if not whole:
+        caption += " d: mean difference over its standard deviation."
     if equivalence:
         caption += (
             " p equivalent: two one-sided tests that the means differ by less than "
@@ -204,10 +218,16 @@ def _pair_row(pair: _Pair, digits: int, *, equivalence: bool) -> tuple[str | Mar
         Mark(_p(pair.p)),
         Mark(_p(pair.p_corrected)),
         Mark(effect),
-        Mark(f"{pair.wins}/{pair.ties}/{pair.losses}"),
+        Mark(_won(pair)),
         pair.verdict,
         *((Mark(last),) if equivalence else ()),
     )
+
+
+def _won(pair: _Pair) -> str:
+    counts = (pair.wins, pair.ties, pair.losses)
+    # A measure over the whole set is not won item by item.
+    return "/".join(map(str, counts)) if any(counts) else "-"
 
 
 def _p(value: float) -> str:
