@@ -52,6 +52,22 @@ SHORT = {
     "sentence-transformers": "semantic_search",
     "numpy": "numpy",
 }
+# A corpus against itself, by case.
+ITSELF: dict[str, dict[str, tuple[str, str | None]]] = {
+    "pairs": {
+        "embedsmith": ("**embedsmith `pairs_above`**", None),
+        "faiss": ("faiss {} `range_search`", "faiss-cpu"),
+        "sentence-transformers": (
+            "sentence-transformers {} `paraphrase_mining_embeddings`",
+            "sentence-transformers",
+        ),
+    },
+    "neighbours": {
+        "embedsmith": ("**embedsmith `topk_self`**", None),
+        "embedsmith-topk": ("embedsmith `topk`, each row excluded for itself", None),
+        "faiss": ("faiss {} `search`", "faiss-cpu"),
+    },
+}
 OURS = ("embedsmith-index", "embedsmith", "embedsmith-avx2")
 MEASURING = {
     "ranx": ("ranx {}", "ranx"),
@@ -196,6 +212,25 @@ def shapes(found: Records) -> str:
     return _caption(record) + _markdown(heading, rows)
 
 
+def itself(found: Records) -> str:
+    """Return what a corpus against itself takes: one row per data, case and engine."""
+    record = found["self_join"]
+    rows = []
+    for data in dict.fromkeys(one["data"] for one in record["entries"]):
+        for case, names in ITSELF.items():
+            entries = {
+                one["engine"]: one
+                for one in record["entries"]
+                if (one["case"], one["data"]) == (case, data)
+            }
+            for engine in (engine for engine in names if engine in entries):
+                one = entries[engine]
+                what = f"{case}, {data}, {one['shape']['docs']:,} x {one['shape']['dim']}"
+                times = _ratio(one, entries["embedsmith"])
+                rows.append([what, _named(*names[engine], record), _time(one), times, _memory(one)])
+    return _caption(record) + _markdown(["", "", "time", "times ours", "memory"], rows)
+
+
 def measures(found: Records) -> str:
     """Return what measuring takes: one row per input and engine, ours first."""
     text, rows = "", []
@@ -235,6 +270,7 @@ TABLES: dict[str, Callable[[Records], str]] = {
     "speedups": speedups,
     "index": index,
     "shapes": shapes,
+    "itself": itself,
     "measures": measures,
 }
 
