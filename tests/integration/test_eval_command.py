@@ -120,7 +120,8 @@ def test_a_warm_run_embeds_nothing_and_marks_the_speeds_of_the_run_before(embeds
     before, after = (
         outside_timing(tmp_path / name / "result.json")[1]["models"]["fake:64"] for name in "ab"
     )
-    assert set(after["earlier"]) == {"latency", "peak_memory_bytes", "throughput"}
+    timed = {"latency", "latency_buckets", "peak_memory_bytes", "throughput"}
+    assert set(after["earlier"]) == timed
     assert after["latency"] == before["latency"]
     assert after["throughput"] == before["throughput"]
     assert not before["earlier"]
@@ -143,7 +144,7 @@ def test_the_means_are_those_of_pytrec_eval_on_the_written_run_files(embedsmith,
 def test_the_result_file_holds_what_an_audit_asks_for(embedsmith, tmp_path):
     embedsmith("eval", *SAMPLE, *MODELS, "--out", "out", "--seed", "7")
     content = json.loads((tmp_path / "out" / "result.json").read_text())
-    assert content["schema"] == "embedsmith.result/1"
+    assert content["schema"] == "embedsmith.result/2"
     assert " ".join(content["command"]) == (
         "embedsmith eval --data sample:bank --split test --model fake:64 --model bm25 "
         "--measures nDCG@10,R@10,RR@10 --depth 100 --seed 7"
@@ -236,12 +237,21 @@ def test_a_wrong_word_ends_with_its_exit_code_before_anything_is_embedded(
     assert done.stdout == ""
 
 
-def test_csv_judgements_are_refused_with_file_line_and_fix(embedsmith, beir):
+def test_judgements_with_commas_are_told_by_their_content(embedsmith, beir):
+    words = ("eval", "--data", str(beir), "--model", "bm25", "--json")
+    tabs = json.loads(embedsmith(*words).stdout)
     qrels = beir / "qrels" / "test.tsv"
     qrels.write_text(qrels.read_text().replace("\t", ","))
+    commas = json.loads(embedsmith(*words).stdout)
+    assert commas["models"][0]["measures"] == tabs["models"][0]["measures"]
+
+
+def test_judgements_with_bars_are_refused_with_file_line_and_fix(embedsmith, beir):
+    qrels = beir / "qrels" / "test.tsv"
+    qrels.write_text(qrels.read_text().replace("\t", "|"))
     done = embedsmith("eval", "--data", str(beir), "--model", "bm25", code=3)
     assert f"{qrels}:1" in done.stderr
-    assert "comma" in done.stderr or "tab" in done.stderr
+    assert "tab" in done.stderr
 
 
 def test_judgements_of_unknown_documents_are_refused_or_counted(embedsmith, beir):
