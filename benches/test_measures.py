@@ -4,7 +4,8 @@ All compute nDCG@10, AP, RR, R@100, P@10 and Success@10, without intervals. Each
 its documentation calls fastest, made outside the timing: ranx arrays sorted by score, or its own
 Qrels and Run; pytrec_eval an evaluator (its judgements copied beforehand); sentence-transformers
 the lists that its evaluator collects. "embedsmith" takes judgements as compressed rows of numbers,
-"embedsmith, string ids" as a dict of dicts, which it looks up in each call. ranx compiles on its
+"embedsmith, prepared" has an `Evaluator` made beforehand from them, and "embedsmith, string ids"
+takes a dict of dicts, which it looks up in each call. ranx compiles on its
 first call, which ``first_s`` of a record tells; its cache is empty at the start. "numpy" is what
 one writes by hand.
 """
@@ -20,7 +21,7 @@ from benches import judged
 from benches.engines import THREADS
 from benches.judged import MEASURES
 from benches.vectors import scaled
-from embedsmith.metrics import evaluate_run
+from embedsmith.metrics import Evaluator, evaluate_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,15 @@ def embedsmith_arrays() -> Means:
     qrels = offsets, run.relevant.ravel(), np.ones(run.relevant.size, dtype=np.int64)
     results = run.scores, run.rows
     return lambda: evaluate_run(qrels, results, MEASURES, confidence=None, threads=THREADS).mean
+
+
+def embedsmith_prepared() -> Means:
+    run = judged.make(N_QUERIES)
+    offsets = np.arange(0, run.relevant.size + 1, judged.RELEVANT)
+    qrels = offsets, run.relevant.ravel(), np.ones(run.relevant.size, dtype=np.int64)
+    evaluator = Evaluator(qrels, MEASURES, confidence=None, threads=THREADS)
+    results = run.scores, run.rows
+    return lambda: evaluator.evaluate(results).mean
 
 
 def embedsmith_ids() -> Means:
@@ -179,6 +189,7 @@ def ir_measures_dicts() -> Means:
 
 ARRAYS: dict[str, Callable[[], Means]] = {
     "embedsmith": embedsmith_arrays,
+    "embedsmith, prepared": embedsmith_prepared,
     "embedsmith, string ids": embedsmith_ids,
     "ranx": ranx_arrays,
     "numpy": numpy_arrays,

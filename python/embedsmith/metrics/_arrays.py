@@ -128,10 +128,12 @@ def list_names(
     *,
     n_lists: int | None,
     ids_are_rows: bool,
+    looked_up: bool = True,
 ) -> ListNames:
     """Return what lists and rows stand for.
 
-    Where ``ids_are_rows``, judgements name numbers, and both ids may be left out.
+    Where ``ids_are_rows``, judgements name numbers, and both ids may be left out. Numbers that
+    nobody will look up get no ``list_of``.
     """
     for argument, ids in (("query_ids", query_ids), ("doc_ids", doc_ids)):
         if ids is None and not ids_are_rows:
@@ -140,9 +142,14 @@ def list_names(
                 f"Pass {argument}=, in the order in which they were searched."
             )
             raise DataError(msg)
-    if query_ids is None:
-        query_ids = range(n_lists or 0)
-    queries, list_of = _listed("query_ids", query_ids)
+    queries: list[Any]
+    list_of: dict[Any, int]
+    if query_ids is None and not looked_up:
+        queries, list_of = list(range(n_lists or 0)), {}
+    else:
+        queries, list_of = _listed(
+            "query_ids", range(n_lists or 0) if query_ids is None else query_ids
+        )
     if doc_ids is None:
         return ListNames(queries, list_of, None, None)
     documents, row_of = _listed("doc_ids", doc_ids)

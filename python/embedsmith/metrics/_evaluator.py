@@ -325,7 +325,7 @@ class Evaluator:
             msg = "collapse needs judgements by id; pass qrels as a mapping."
             raise DataError(msg)
         judged, n = compressed_qrels(qrels, irrelevant_too=self._needs_irrelevant)
-        names = list_names(query_ids, doc_ids, n_lists=n, ids_are_rows=True)
+        names = list_names(query_ids, doc_ids, n_lists=n, ids_are_rows=True, looked_up=False)
         if len(names.query_ids) != n or n == 0:
             msg = (
                 f"the judgements are for {n} queries but query_ids names "
