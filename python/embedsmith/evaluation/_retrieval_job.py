@@ -15,6 +15,7 @@ from embedsmith.evaluation._statement import VERDICT_MEASURE
 from embedsmith.evaluation._variants import Variation, as_variant
 from embedsmith.exceptions import ShapeError
 from embedsmith.metrics import compare_tables, parse_measure
+from embedsmith.metrics._compare import paired_measures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,7 +123,7 @@ class RetrievalJob:
         # A baseline goes first, so that each difference tells what a model adds to it.
         in_order = sorted(models, key=lambda model: model.dim is not None)
         comparison = None
-        if len(models) > 1:
+        if len(models) > 1 and paired_measures(models[0].table):
             comparison = compare_tables(
                 {model.name: model.table for model in in_order},
                 confidence=self._judge.confidence,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from embedsmith.metrics._measures import Measure
     from embedsmith.metrics._table import MetricTable
 
-__all__ = ["N_PERMUTATIONS", "compare_runs", "compare_tables"]
+__all__ = ["N_PERMUTATIONS", "compare_runs", "compare_tables", "paired_measures"]
 
 _PAIR = 2
 
@@ -154,7 +155,7 @@ def compare_tables(
     tables : mapping of str to MetricTable
         Two or more tables by name, over the same queries; their order may differ.
     measures : str, Measure or iterable of them, optional
-        Those to compare; by default all of the first table that have values per query.
+        Those to compare; by default all of the first table that are means of values per query.
     test : {"randomisation", "t", "wilcoxon", "sign", "tukey"}, default "randomisation"
         The first four test each pair by itself, see :func:`paired_test`. ``"tukey"`` tests all
         pairs at once by exchanging values within each query, see :func:`tukey_hsd`.
@@ -315,17 +316,50 @@ def _family(test: RunTest, correction: Correction | None) -> Correction:
     return "none"
 
 
+def paired_measures(table: MetricTable) -> tuple[str, ...]:
+    """Return the measures of a table whose figure is the mean of their values per query.
+
+    A geometric mean or a count is not: paired differences of its values say nothing of it.
+
+    Parameters
+    ----------
+    table : MetricTable
+        Measured.
+
+    Returns
+    -------
+    tuple of str
+        In the table's order; none if it has no such measure.
+    """
+    return tuple(
+        measure
+        for measure in table.measures
+        if measure in table.per_query
+        and math.isclose(
+            _core.mean(table.per_query[measure]), table.mean[measure], rel_tol=1e-9, abs_tol=1e-12
+        )
+    )
+
+
 def _wanted(
     first: MetricTable, measures: str | Measure | Iterable[str | Measure] | None
 ) -> tuple[str, ...]:
-    """Return the measures to compare: those of the first table that have values per query."""
+    """Return the measures to compare: those of the first table that can be paired."""
+    found = paired_measures(first)
     if measures is not None:
-        return tuple(map(str, parse_measures(measures)))
-    found = tuple(measure for measure in first.measures if measure in first.per_query)
+        wanted = tuple(map(str, parse_measures(measures)))
+        for measure in wanted:
+            if measure in first.per_query and measure not in found:
+                msg = (
+                    f"{measure} is no mean over queries, so that its values cannot be paired. "
+                    "Compare one that is, such as AP for gMAP."
+                )
+                raise MeasureError(msg)
+        return wanted
     if not found:
         msg = (
-            f"{', '.join(first.measures)}: none has values per query, so that nothing can be "
-            "paired; evaluate with a measure of single queries too."
+            f"{', '.join(first.measures)}: none is a mean of values per query, so that nothing "
+            "can be paired; evaluate with a measure of single queries too."
         )
         raise MeasureError(msg)
     return found

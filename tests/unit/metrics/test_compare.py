@@ -129,3 +129,12 @@ def test_what_cannot_be_paired_is_refused():
         compare_tables({"a": table, "b": fewer})
     with pytest.raises(MeasureError, match="did you mean 'holm'"):
         compare_tables({"a": table, "b": table}, correction="hollm")  # type: ignore[arg-type]
+
+
+def test_what_is_no_mean_over_queries_is_not_paired() -> None:
+    qrels = {"a": {"x": 1}, "b": {"x": 1}}
+    runs = {"one": {"a": ["x"], "b": ["y", "x"]}, "two": {"a": ["y", "x"], "b": ["y", "x"]}}
+    tables = {name: evaluate_run(qrels, run, "gMAP,AP,NumRet") for name, run in runs.items()}
+    assert compare_tables(tables).measures == ("AP",)
+    with pytest.raises(MeasureError, match="gMAP is no mean over queries.*AP for gMAP"):
+        compare_tables(tables, "AP,gMAP")

@@ -133,7 +133,7 @@ def test_measures_without_values_per_query_are_not_paired():
     whole = MetricTable(**{**vars(whole), "measures": ("Spearman", "RR")})
     assert compare_tables({"a": whole, "b": whole}, n_resamples=50).measures == ("RR",)
     alone = MetricTable(**{**vars(whole), "measures": ("Spearman",), "per_query": {}})
-    with pytest.raises(MeasureError, match="Spearman: none has values per query"):
+    with pytest.raises(MeasureError, match="Spearman: none is a mean of values per query"):
         compare_tables({"a": alone, "b": alone})
 
 
