@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from embedsmith import _core
-from embedsmith.metrics._evaluate import N_RESAMPLES, bootstrap, measure_intervals
+from embedsmith.metrics import parse_measure
+from embedsmith.metrics._aggregate import N_RESAMPLES, aggregated, bootstrap, intervals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,10 +38,11 @@ class Resampling:
     def means(
         self, columns: Mapping[str, F64Array]
     ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-        """Return the mean of each measure's values, and its interval."""
-        values = dict(columns)
-        ci, _ = measure_intervals(values, **self._arguments())
-        return {name: _core.mean(column) for name, column in values.items()}, ci
+        """Return each measure's number over some queries, and its interval where it has one."""
+        values, measures = dict(columns), tuple(parse_measure(name) for name in columns)
+        ci, _ = intervals(measures, values, **self._arguments())
+        numbers = zip(measures, values.items(), strict=True)
+        return {name: aggregated(measure, column) for measure, (name, column) in numbers}, ci
 
     def gains(
         self, columns: Mapping[str, F64Array], others: Mapping[str, F64Array]
@@ -55,9 +57,11 @@ class Resampling:
         Returns
         -------
         dict of str to (float, float, float)
-            Mean, lower and upper end; the bootstrap interval of a paired comparison.
+            Mean, lower and upper end; the bootstrap interval of a paired comparison. Measures
+            that are no means, such as counts, are left out: their values cannot be paired.
         """
-        differences = {name: columns[name] - others[name] for name in columns}
+        means = [name for name in columns if parse_measure(name).aggregate == "mean"]
+        differences = {name: columns[name] - others[name] for name in means}
         ends, _ = bootstrap(differences, **self._arguments())
         return {name: (_core.mean(column), *ends[name]) for name, column in differences.items()}
 

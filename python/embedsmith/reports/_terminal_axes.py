@@ -102,10 +102,9 @@ def _variants(result: EvaluationResult, width: int) -> str:
         )
         sizes = (4 * (model.dim or 0), *(one.bytes_per_vector for one in model.variants))
         means = (model.table.mean[measure], *(one.mean[measure] for one in model.variants))
-        losses = [
-            f"{delta:+.3f} [{low:+.3f}, {high:+.3f}]"
-            for delta, low, high in (one.difference[measure] for one in model.variants)
-        ]
+        # A measure that is no mean over queries has no paired difference.
+        found = [one.difference.get(measure) for one in model.variants]
+        losses = [f"{one[0]:+.3f} [{one[1]:+.3f}, {one[2]:+.3f}]" if one else "-" for one in found]
         columns = [
             Column("bytes", tuple(f"{size:,}" for size in sizes)),
             Column(measure, tuple(f"{mean:.3f}" for mean in means)),
@@ -170,10 +169,9 @@ def _slices(result: EvaluationResult, width: int) -> str:
                 Column(
                     model.name,
                     tuple(
-                        f"{group.mean[measure]:.3f} [{low:.3f}, {high:.3f}]"
+                        _with_ends(group.mean[measure], group.ci.get(measure))
                         for group in model.slices
                         if group.field == field
-                        for low, high in [group.ci[measure]]
                     ),
                 )
             ]
@@ -181,6 +179,11 @@ def _slices(result: EvaluationResult, width: int) -> str:
         ]
         blocks.append(lay_out(key, [[sizes], *columns], width=width))
     return "\n\n".join(blocks)
+
+
+def _with_ends(mean: float, ends: tuple[float, float] | None) -> str:
+    # A count has no interval.
+    return f"{mean:.3f} [{ends[0]:.3f}, {ends[1]:.3f}]" if ends else f"{mean:.3f}"
 
 
 def _worst(result: EvaluationResult, width: int) -> str:

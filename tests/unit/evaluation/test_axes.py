@@ -45,6 +45,22 @@ def test_a_slice_is_what_its_queries_alone_would_score(result, bank):
             assert part.small == (len(ids) < 10)
 
 
+def test_a_slice_by_a_geometric_mean_or_a_count_is_that_of_its_queries(bank):
+    found = evaluate(
+        ["fake:64", "bm25"], bank, measures=["gMAP", "NumRet", "AP"], slices=["kind"], **OFF
+    )
+    part, table = found.models[0].slices[0], found.models[0].table
+    kinds = bank.queries.metadata["kind"]
+    rows = [i for i, kind in enumerate(kinds) if kind == part.value]
+    values = table.per_query["gMAP"][rows]
+    assert part.mean["gMAP"] == pytest.approx(np.exp(np.log(values).mean()))
+    assert part.mean["NumRet"] == table.per_query["NumRet"][rows].sum()
+    assert found.comparison is not None
+    assert found.comparison.measures == ("AP",)
+    other = next(one for model in found.models for one in model.slices if one.against)
+    assert set(other.difference) == {"AP"}
+
+
 def test_slices_difference_is_paired_with_the_baseline(result, bank):
     bm25, fake = result.model("bm25"), result.model("fake:64")
     place = {query: row for row, query in enumerate(fake.table.query_ids)}
