@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
@@ -19,7 +20,7 @@ __all__ = ["TaskData", "check_lengths", "check_texts"]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class TaskData:
+class TaskData(ABC):
     """Name, place and identity of a labelled set.
 
     Parameters
@@ -51,8 +52,8 @@ class TaskData:
         items = counted(len(self), unit, "queries" if unit == "query" else None)
         return f"{type(self).__name__}({self.name!r}, split {self.split!r}, {items})"
 
-    def __len__(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def __len__(self) -> int: ...
 
     @property
     def hash(self) -> str:
@@ -72,8 +73,8 @@ class TaskData:
             self._hash.append(digest.hexdigest())
         return self._hash[0]
 
-    def _columns(self) -> Iterator[Sequence[str | float]]:
-        raise NotImplementedError
+    @abstractmethod
+    def _columns(self) -> Iterator[Sequence[str | float]]: ...
 
     def _parts(self) -> Iterator[str]:
         for column in self._columns():
