@@ -53,7 +53,7 @@ class Conversion:
 
     def __str__(self) -> str:
         entries = counted(self.n_entries, "result" if self.holds == "run" else "judgement")
-        queries = counted(self.n_queries, "query", "queries")
+        queries = counted(self.n_queries, "query")
         return f"{self.target}: {self.format} {self.holds}, {queries}, {entries}"
 
     def to_dict(self) -> Json:

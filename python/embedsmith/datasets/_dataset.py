@@ -241,7 +241,7 @@ def _unknown_message(name: str, qrels: Qrels, documents: list[str], queries: lis
         count = counted(len(documents), "document")
         seen.append(f"{count} that the corpus lacks: {first_ids(documents)}")
     if queries:
-        count = counted(len(queries), "query", "queries")
+        count = counted(len(queries), "query")
         seen.append(f"{count} that the queries lack: {first_ids(queries)}")
     fix = (
         "Check that corpus, queries and qrels are of one data set."

@@ -64,7 +64,7 @@ class Qrels(Grouped[int]):
         self._fill_from(judgements, array.astype(np.int64))
 
     def __repr__(self) -> str:
-        queries = counted(len(self), "query", "queries")
+        queries = counted(len(self), "query")
         return f"Qrels({queries}, {counted(self.n_pairs, 'judgement')})"
 
     @property

@@ -77,7 +77,7 @@ class Run(Grouped[float]):
         self._fill_from(results, array)
 
     def __repr__(self) -> str:
-        queries = counted(len(self), "query", "queries")
+        queries = counted(len(self), "query")
         return f"Run({queries}, {counted(self.n_pairs, 'result')})"
 
     @property

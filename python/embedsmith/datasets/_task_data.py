@@ -49,7 +49,7 @@ class TaskData(ABC):
 
     def __repr__(self) -> str:
         unit = "text" if self.unit == "experiment" else self.unit
-        items = counted(len(self), unit, "queries" if unit == "query" else None)
+        items = counted(len(self), unit)
         return f"{type(self).__name__}({self.name!r}, split {self.split!r}, {items})"
 
     @abstractmethod

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from embedsmith.evaluation._compare_measured import compare_measured
 from embedsmith.evaluation._settings import Settings
 from embedsmith.exceptions import DataError
-from embedsmith.metrics import compare_tables
+from embedsmith.metrics import Measure, compare_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from embedsmith._typing import Json
     from embedsmith.evaluation._model_result import ModelResult
     from embedsmith.evaluation._result import DataSummary, EvaluationResult
-    from embedsmith.metrics import Measure, RunComparison
+    from embedsmith.metrics import RunComparison
 
 __all__ = ["ComparedModel", "ResultComparison", "compare_results"]
 
@@ -133,7 +134,8 @@ def compare_results(
 ) -> ResultComparison:
     """Return the paired differences between the models of several results.
 
-    Takes the values per query as they were stored; embeds, searches and measures nothing. A model
+    Takes the values per query as they were stored, and those per resample of measures over a whole
+    set (Spearman's, V-measure); embeds, searches and measures nothing. A model
     that several results hold, with one fingerprint and the same values, counts once.
 
     Parameters
@@ -179,22 +181,39 @@ def compare_results(
             "Name a result of another model, or of another version of it."
         )
         raise DataError(msg)
-    if not any(one.model.table.per_query for one in models):
-        msg = (
-            f"{' and '.join(names)} hold measures over a whole set "
-            f"({', '.join(first.settings.measures)}), which are compared on the same resamples; "
-            "results do not store those. Evaluate the models together, as in embedsmith eval "
-            f"--task {first.task} --model A --model B; cached embeddings are not made again."
-        )
-        raise DataError(msg)
     settings = {"confidence": first.settings.confidence, "seed": first.settings.seed, **options}
-    comparison = compare_tables({one.name: one.model.table for one in models}, measures, **settings)
+    if any(one.model.table.whole_set for one in models):
+        _check_resampled(models)
+        listed = None if measures is None else _listed(measures)
+        comparison = compare_measured({one.name: one.model for one in models}, listed, **settings)
+    else:
+        tables = {one.name: one.model.table for one in models}
+        comparison = compare_tables(tables, measures, **settings)
     return ResultComparison(
         data=first.data,
         models=models,
         measures=comparison.measures,
         comparison=replace(comparison, unit=first.data.unit),
     )
+
+
+def _listed(measures: str | Measure | Iterable[str | Measure]) -> list[str]:
+    if isinstance(measures, str):
+        return [name.strip() for name in measures.split(",") if name.strip()]
+    return [str(one) for one in ([measures] if isinstance(measures, Measure) else measures)]
+
+
+def _check_resampled(models: tuple[ComparedModel, ...]) -> None:
+    """Refuse models whose resamples were not kept: there is nothing to pair."""
+    for one in models:
+        lacking = [name for name in one.model.table.whole_set if name not in one.model.draws]
+        if lacking:
+            msg = (
+                f"{one.sources[0]} does not hold the resamples of {', '.join(lacking)} "
+                f"({one.name}), by which measures over a whole set are compared: it was written "
+                "before they were kept. Evaluate again; cached embeddings are not made again."
+            )
+            raise DataError(msg)
 
 
 def _check_comparable(

@@ -10,6 +10,7 @@ import numpy as np
 
 from embedsmith.backends import Fingerprint
 from embedsmith.datasets import Run
+from embedsmith.evaluation._draws import draws_from_text, draws_to_text
 from embedsmith.evaluation._encoder_settings import EncoderSettings
 from embedsmith.evaluation._ranking import ranked
 from embedsmith.evaluation._recall_curve import RecallCurve
@@ -21,7 +22,7 @@ from embedsmith.evaluation._worst_query import WorstQuery
 from embedsmith.metrics import MetricTable, Verdict
 
 if TYPE_CHECKING:
-    from embedsmith._typing import Json
+    from embedsmith._typing import F64Array, Json
     from embedsmith.evaluation._timing import ModelTiming
 
 __all__ = ["ModelResult"]
@@ -69,6 +70,9 @@ class ModelResult:
         What a task other than retrieval found beside its measures: similarities, thresholds,
         predictions, values per experiment. Plain values, from which the measures can be computed
         again; which there are is said with the task.
+    draws : dict of str to ndarray of shape (n_resamples,), float64
+        Of each measure over the whole set, its value on every resample of the items, by which two
+        models are compared; NaN where a resample leaves it undefined.
     """
 
     name: str
@@ -88,6 +92,7 @@ class ModelResult:
     variants: tuple[Variant, ...] = ()
     worst: tuple[WorstQuery, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    draws: Mapping[str, F64Array] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         means = ", ".join(f"{name} {mean:.4f}" for name, mean in self.table.mean.items())
@@ -131,6 +136,7 @@ class ModelResult:
             "variants": plain(self.variants),
             "worst": plain(self.worst),
             "details": dict(self.details),
+            "draws": draws_to_text(self.draws),
         }
 
     @classmethod
@@ -158,6 +164,8 @@ class ModelResult:
         fingerprint = read_key(value, "fingerprint", Mapping[str, Any])
         with within("run"):
             run, depth = (None, 0) if listed is None else _run_from_dict(listed)
+        with within("draws"):
+            draws = draws_from_text(read_added(value, "draws", Mapping[str, str], {}))
         with within("metrics"):
             table = MetricTable.from_dict(read_key(value, "metrics", Mapping[str, Any]))
         with within("fingerprint"):
@@ -180,6 +188,7 @@ class ModelResult:
             variants=read_added(value, "variants", tuple[Variant, ...], ()),
             worst=read_added(value, "worst", tuple[WorstQuery, ...], ()),
             details=read_added(value, "details", Mapping[str, Any], {}),
+            draws=draws,
         )
 
 

@@ -127,7 +127,7 @@ class EvaluationResult:
 
     def __repr__(self) -> str:
         unit = self.data.unit
-        items = counted(self.data.n_queries, unit, "queries" if unit == "query" else None)
+        items = counted(self.data.n_queries, unit)
         models = ", ".join(map(repr, self.models))
         task = "" if self.task == "retrieval" else f"{self.task} on "
         return (

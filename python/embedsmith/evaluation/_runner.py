@@ -324,7 +324,7 @@ def _told(system: System, reading: Reading) -> str:
     text = f"embedded {counted(reading.n_embedded, 'text')}, {reading.n_cached:,} from cache"
     cut = reading.truncation
     if cut.documents or cut.queries:
-        queries = counted(cut.queries, "query", "queries")
+        queries = counted(cut.queries, "query")
         limit = counted(cut.max_tokens or 0, "token")
         text += f"; cut at {limit}: {counted(cut.documents, 'document')}, {queries}"
     return text

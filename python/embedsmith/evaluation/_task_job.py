@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedsmith import _core
 from embedsmith._phrases import counted
 from embedsmith.backends import Bm25
 from embedsmith.datasets import RerankingSet
+from embedsmith.evaluation._compare_measured import compare_measured
 from embedsmith.evaluation._model_result import ModelResult
 from embedsmith.evaluation._result import DataSummary
-from embedsmith.evaluation.tasks import family_of, paired
+from embedsmith.evaluation.tasks import family_of
 from embedsmith.exceptions import MeasureError, ModelError
-from embedsmith.metrics import PairDifference, RunComparison, compare_tables
-from embedsmith.metrics._compare import N_PERMUTATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from embedsmith._typing import Task
     from embedsmith.backends import Encoder
@@ -29,10 +26,9 @@ if TYPE_CHECKING:
     from embedsmith.evaluation._runner import EmbeddedTask, Runner
     from embedsmith.evaluation._statement import Judge
     from embedsmith.evaluation.tasks import Experiments, Family, Measured
-    from embedsmith.metrics import MetricTable
-    from embedsmith.metrics._comparison import PairVerdict
+    from embedsmith.metrics import RunComparison
 
-__all__ = ["TaskJob", "compare_measured", "refuse_axes"]
+__all__ = ["TaskJob", "refuse_axes"]
 
 
 class TaskJob:
@@ -218,6 +214,7 @@ def _model_result(
         statement=_statement(label, embedded, measured, data),
         timing=embedded.timing,
         details={**measured.details, "notes": list(measured.notes)},
+        draws=measured.draws,
     )
 
 
@@ -226,107 +223,10 @@ def _statement(label: str, embedded: EmbeddedTask, measured: Measured, data: Dat
     table = measured.table
     name = table.measures[0]
     low, high = table.ci[name]
-    items = counted(data.n_queries, data.unit, "queries" if data.unit == "query" else None)
+    items = counted(data.n_queries, data.unit)
     level = 100 * table.settings["confidence"]
     return (
         f"{label} (fingerprint {embedded.fingerprint.short}) on {data.name}, split {data.split}: "
         f"{name} is {table.mean[name]:.3f} over {items} "
         f"({level:g} % interval {low:.3f} to {high:.3f})."
     )
-
-
-def compare_measured(
-    measured: Mapping[str, Measured], *, confidence: float, seed: int, threads: int | None
-) -> RunComparison:
-    """Return the paired differences of models that were measured on the same items.
-
-    Measures that are means over items are compared by ``compare_tables``. Those over the whole
-    set are compared resample by resample: the models were resampled alike.
-
-    Parameters
-    ----------
-    measured : mapping of str to Measured
-        Two or more, by name.
-    confidence : float
-        Level of intervals and tests.
-    seed : int
-        Of the randomisation tests.
-    threads : int or None
-        For them.
-    """
-    tables = {name: part.table for name, part in measured.items()}
-    first = next(iter(tables.values()))
-    by_items = tuple(name for name in first.measures if name not in first.whole_set)
-    found: dict[tuple[str, str, str], PairDifference] = {}
-    base: RunComparison | None = None
-    if by_items:
-        base = compare_tables(
-            {name: _only(table, by_items) for name, table in tables.items()},
-            confidence=confidence,
-            seed=seed,
-            threads=threads,
-        )
-        found = {(pair.measure, pair.a, pair.b): pair for pair in base.pairs}
-    for measure in first.whole_set:
-        for pair in _whole_set(measure, measured, confidence):
-            found[pair.measure, pair.a, pair.b] = pair
-    couples = list(combinations(tables, 2))
-    pairs = tuple(found[name, a, b] for name in first.measures for a, b in couples)
-    if base is not None:
-        return replace(base, measures=first.measures, pairs=pairs)
-    return RunComparison(
-        names=tuple(tables),
-        measures=first.measures,
-        pairs=pairs,
-        n_queries=first.n_queries,
-        confidence=confidence,
-        correction="holm",
-        n_permutations=N_PERMUTATIONS,
-        n_resamples=first.settings["n_resamples_whole_set"],
-        seed=seed,
-        test="bootstrap",
-    )
-
-
-def _only(table: MetricTable, measures: tuple[str, ...]) -> MetricTable:
-    return replace(table, measures=measures, whole_set=())
-
-
-def _whole_set(
-    measure: str, measured: Mapping[str, Measured], confidence: float
-) -> Sequence[PairDifference]:
-    couples = list(combinations(measured, 2))
-    means = {name: part.table.mean[measure] for name, part in measured.items()}
-    draws = {name: part.draws[measure] for name, part in measured.items()}
-    # A model whose measure is undefined has one draw: it stands for all of them.
-    tests = []
-    for a, b in couples:
-        of_a, of_b = np.broadcast_arrays(draws[a], draws[b])
-        tests.append(paired(means[b] - means[a], of_a, of_b, confidence))
-    corrected = _core.holm([test.p for test in tests])
-    return [
-        PairDifference(
-            measure=measure,
-            a=a,
-            b=b,
-            mean_a=means[a],
-            mean_b=means[b],
-            difference=means[b] - means[a],
-            ci=test.ci,
-            p=test.p,
-            p_exact=False,
-            p_corrected=p,
-            # Nothing is won item by item: the measure has no values for single items.
-            wins=0,
-            ties=0,
-            losses=0,
-            verdict=_verdict(means[b] - means[a], p, confidence),
-        )
-        for (a, b), test, p in zip(couples, tests, corrected, strict=True)
-    ]
-
-
-def _verdict(difference: float, p: float, confidence: float) -> PairVerdict:
-    if p > 1.0 - confidence or difference == 0.0:
-        return "not enough evidence"
-    return "better" if difference > 0.0 else "worse"

@@ -138,8 +138,7 @@ def procedure(comparison: Compared) -> str:
 
 def items(comparison: Compared) -> str:
     """Return how many items were paired, in words."""
-    many = "queries" if comparison.unit == "query" else None
-    return counted(comparison.n_queries, comparison.unit, many)
+    return counted(comparison.n_queries, comparison.unit)
 
 
 def _level(comparison: Compared) -> str:

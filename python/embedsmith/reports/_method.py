@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from embedsmith._phrases import plural
 from embedsmith.reports._document import Code, Facts, Section, Text
 from embedsmith.reports._numbers import level
 from embedsmith.reports._subject import ranks
@@ -59,7 +60,7 @@ def _definitions(result: EvaluationResult) -> Iterator[tuple[str, str]]:
 
 def _procedure(result: EvaluationResult) -> Iterator[tuple[str, str]]:
     settings, table = result.settings, result.models[0].table
-    unit = "queries" if result.data.unit == "query" else f"{result.data.unit}s"
+    unit = plural(result.data.unit)
     yield "Leading measure", f"{settings.measures[0]}, the first that was asked for"
     if ranks(result):
         yield "Documents kept per query", f"{settings.depth:,}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from embedsmith._phrases import counted
+from embedsmith._phrases import counted, plural
 from embedsmith.reports._numbers import moment
 from embedsmith.reports._subject import ranks
 
@@ -49,7 +49,7 @@ def notes(result: EvaluationResult) -> Iterator[str]:
         )
     yield from _text_notes(result.data)
     if result.data.n_unjudged:
-        unjudged = counted(result.data.n_unjudged, "query", "queries")
+        unjudged = counted(result.data.n_unjudged, "query")
         yield f"Left out, since this split does not judge them: {unjudged}."
     if result.data.n_dropped:
         dropped = counted(result.data.n_dropped, "judgement")
@@ -58,7 +58,7 @@ def notes(result: EvaluationResult) -> Iterator[str]:
 
 def _interval_note(result: EvaluationResult) -> str:
     settings, table = result.settings, result.models[0].table
-    unit = "queries" if result.data.unit == "query" else f"{result.data.unit}s"
+    unit = plural(result.data.unit)
     whole = table.whole_set
     how = f"of the mean over {unit} (BCa bootstrap"
     if whole:
@@ -83,7 +83,7 @@ def _kept(result: EvaluationResult) -> str:
 def _speed_notes(result: EvaluationResult) -> Iterator[str]:
     latencies = [model.timing.latency for model in result.models if model.timing.latency]
     if latencies:
-        timed = counted(latencies[0].n_queries, "query", "queries")
+        timed = counted(latencies[0].n_queries, "query")
         alone = "embed and search one query"
         if result.task != "retrieval":
             timed, alone = counted(latencies[0].n_queries, "text"), "embed one text"

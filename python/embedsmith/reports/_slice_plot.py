@@ -153,7 +153,7 @@ def _plot(result: EvaluationResult, field: _Field, place: int) -> Chart:
 
 
 def _group_labels(one: Slice, y: float) -> tuple[Label, Label]:
-    queries = counted(one.n_queries, "query", "queries")
+    queries = counted(one.n_queries, "query")
     return (
         Label(_LEFT, y, shortened_name(one.value, _NAME) or _BLANK),
         Label(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+from embedsmith._phrases import plural
 from embedsmith.reports._columns import Column, fits, lay_out
 from embedsmith.reports._numbers import p_value
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["differences_text"]
 
 _USUAL = (
-    "Paired differences over the same queries; p by a paired randomisation test, then corrected "
+    "Paired differences over the same {items}; p by a paired randomisation test, then corrected "
     "after Holm over all pairs of models, each measure on its own."
 )
 _CORRECTED = {
@@ -46,10 +47,11 @@ def differences_text(comparison: RunComparison, *, width: int, how: str | None =
     """
     usual = (comparison.test, comparison.correction) == ("randomisation", "holm")
     if how is None:
+        items = plural(comparison.unit)
         how = (
-            _USUAL
+            _USUAL.format(items=items)
             if usual
-            else f"Paired differences over the same queries: {comparison.procedure}."
+            else f"Paired differences over the same {items}: {comparison.procedure}."
         )
     blocks = [_fill(how, width)]
     names = comparison.names

@@ -7,12 +7,14 @@ import dataclasses
 import pytest
 
 import embedsmith as es
+from embedsmith.datasets import ScoredPairs
 from embedsmith.evaluation import EvaluationResult, compare_results, evaluate
 from embedsmith.exceptions import DataError, MeasureError
 from embedsmith.metrics import compare_tables
 from tests.unit.reports.conftest import bank
 
 MEASURES = "ndcg@10,rr@10"
+DAYS = ("monday", "tuesday", "friday", "sunday")
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +113,66 @@ def test_measures_can_be_chosen_and_must_be_there(old, new):
     assert compare_results({"old": old, "new": other}, ["rr@10"]).measures == ("RR@10",)
     with pytest.raises(MeasureError, match="AP"):
         compare_results({"old": old, "new": new}, ["AP"])
+
+
+PAIRS = ScoredPairs(
+    [f"the {word} is open on {day}" for word in ("bank", "office", "branch") for day in DAYS],
+    [f"the {word} opens {day}" for word in ("bank", "desk", "branch") for day in reversed(DAYS)],
+    [float(score % 6) for score in range(3 * len(DAYS))],
+)
+
+
+@pytest.fixture(scope="module")
+def similar():
+    return {
+        name: evaluate([name], PAIRS, measures="cosine_spearman,cosine_pearson", cache=False)
+        for name in ("fake:16", "fake:64")
+    }
+
+
+def test_measures_over_a_whole_set_are_compared_on_the_stored_resamples(similar, tmp_path):
+    stored = {}
+    for name, result in similar.items():
+        folder = tmp_path / name.replace(":", "-")
+        result.save(folder)
+        stored[name] = EvaluationResult.load(folder / "result.json")
+    together = evaluate(
+        list(similar), PAIRS, measures="cosine_spearman,cosine_pearson", cache=False
+    )
+    found = compare_results(stored)
+    assert found.comparison == together.comparison
+    assert found.comparison.test == "bootstrap"
+    assert found.comparison.unit == "pair"
+
+
+def test_resamples_are_compared_by_the_measures_and_the_correction_asked_for(similar):
+    found = compare_results(similar, "COSINE_pearson", correction="none")
+    assert found.measures == ("cosine_pearson",)
+    (pair,) = found.comparison.pairs
+    assert pair.p_corrected == pair.p
+
+
+def test_resamples_know_no_other_test(similar):
+    with pytest.raises(MeasureError, match="test: cosine_spearman, cosine_pearson exist over a"):
+        compare_results(similar, test="t")
+    with pytest.raises(MeasureError, match=r"ari was not measured; there are cosine_spearman"):
+        compare_results(similar, "ari")
+
+
+def test_a_result_without_its_resamples_says_so(similar):
+    lost = {
+        name: dataclasses.replace(
+            result, models=tuple(dataclasses.replace(one, draws={}) for one in result.models)
+        )
+        for name, result in similar.items()
+    }
+    with pytest.raises(DataError, match="does not hold the resamples of cosine_spearman"):
+        compare_results(lost)
+
+
+def test_damaged_resamples_are_named(similar):
+    result = similar["fake:16"]
+    value = result.to_dict()
+    value["models"][0]["draws"]["cosine_spearman"] = "no base64"
+    with pytest.raises(DataError, match="draws: the resamples of cosine_spearman are damaged"):
+        EvaluationResult.from_dict(value)

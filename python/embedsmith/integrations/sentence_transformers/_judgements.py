@@ -54,7 +54,7 @@ def check_judgements(
         )
         raise DataError(msg)
     if len(judged) < len(queries):
-        left_out = counted(len(queries) - len(judged), "query", "queries")
+        left_out = counted(len(queries) - len(judged), "query")
         _LOGGER.info("%s without relevant documents: left out of the evaluation", left_out)
     known = set(corpus_ids)
     absent = [doc for query in judged for doc in relevant_docs[query] if doc not in known]
