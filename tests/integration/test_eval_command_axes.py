@@ -62,6 +62,16 @@ def test_every_axis_has_its_part_in_the_terminal_and_the_result(embedsmith, tmp_
     assert other["models"] == content["models"]
 
 
+def test_the_json_summary_carries_every_axis(embedsmith):
+    words = ("--dims", "32", "--slice", "kind", "--worst", "2", "--json")
+    summary = json.loads(embedsmith(*FAST, *words).out)
+    fake, bm25 = summary["models"]
+    assert summary["task"] == "retrieval"
+    assert {one["dim"] for one in fake["variants"]} == {32}
+    assert {part["field"] for part in bm25["slices"]} == {"kind"}
+    assert [len(fake["worst"]), len(fake["curve"]["ks"]) > 0] == [2, True]
+
+
 def test_passages_are_collapsed_by_a_separator(embedsmith, tmp_path):
     folder = tmp_path / "set"
     (folder / "qrels").mkdir(parents=True)

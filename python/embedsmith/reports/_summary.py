@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from embedsmith.evaluation._records import plain
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -16,6 +18,9 @@ __all__ = ["evaluation_summary"]
 
 def evaluation_summary(result: EvaluationResult, *, folder: Path | None = None) -> Json:
     """Return means, intervals, differences and verdicts, without the values per query.
+
+    What was asked for beside them is there too: groups of queries, the curve of recall, fewer
+    columns or bits, the queries answered worst.
 
     Parameters
     ----------
@@ -31,6 +36,7 @@ def evaluation_summary(result: EvaluationResult, *, folder: Path | None = None) 
     """
     return {
         "schema": "embedsmith.summary/1",
+        "task": result.task,
         "data": asdict(result.data),
         "depth": result.settings.depth,
         "confidence": result.settings.confidence,
@@ -44,6 +50,7 @@ def evaluation_summary(result: EvaluationResult, *, folder: Path | None = None) 
                 "interval": list(pair.ci),
                 "p": pair.p,
                 "p_corrected": pair.p_corrected,
+                "effect_size": pair.effect_size,
                 "verdict": pair.verdict,
             }
             for pair in (result.comparison.pairs if result.comparison else ())
@@ -73,4 +80,8 @@ def _model(model: ModelResult) -> Json:
         "verdict": model.verdict.decision if model.verdict else None,
         "statement": model.statement,
         "timing": model.timing.to_dict(),
+        "slices": plain(model.slices),
+        "curve": plain(model.curve),
+        "variants": plain(model.variants),
+        "worst": plain(model.worst),
     }
