@@ -13,6 +13,7 @@
     ├── DeviceError (RuntimeError)          a device asked for and not there
     ├── MissingDependencyError (ImportError)  an optional package that is not installed
     ├── OutOfMemoryError (MemoryError)      a result that no memory can hold
+    │   └── DeviceMemoryError               a batch that a device's memory cannot hold
     ├── OutputError (OSError)               a place that cannot be written
     ├── CacheError (RuntimeError)           an embedding cache that cannot be used
     └── ClusterError (RuntimeError)         a cluster that is not there, or lost what it held
@@ -27,6 +28,7 @@ __all__ = [
     "ClusterError",
     "DataError",
     "DeviceError",
+    "DeviceMemoryError",
     "EmbedsmithError",
     "MeasureError",
     "MissingDependencyError",
@@ -82,6 +84,10 @@ class MissingDependencyError(EmbedsmithError, ImportError):
 
 class OutOfMemoryError(EmbedsmithError, MemoryError):
     """A result is larger than the memory; the message holds its size."""
+
+
+class DeviceMemoryError(OutOfMemoryError):
+    """The memory of a device cannot hold a batch; smaller batches may fit."""
 
 
 class OutputError(EmbedsmithError, OSError):

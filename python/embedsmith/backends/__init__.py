@@ -16,6 +16,7 @@ from embedsmith.backends._protocol import (
     Embedded,
     Encoder,
     Role,
+    TokenizedTexts,
 )
 from embedsmith.backends._resolve import resolve_model
 from embedsmith.backends.bm25 import Bm25
@@ -30,6 +31,7 @@ __all__ = [
     "Encoder",
     "Fingerprint",
     "Role",
+    "TokenizedTexts",
     "load_encoder",
     "resolve_model",
     "user_cache_folder",

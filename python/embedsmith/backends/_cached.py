@@ -93,8 +93,13 @@ class CachedEncoder:
         return self._store(self.batch_size)
 
     def _store(self, batch_size: int) -> EmbeddingStore:
+        producer = self.producer
+        if self.encoder.batch_invariant:
+            # One file serves all: the batch has no part in a vector.
+            batch_size = 0
+        else:
+            producer = {**producer, "batch_size": batch_size}
         if batch_size not in self._stores:
-            producer = {**self.producer, "batch_size": batch_size}
             self._stores[batch_size] = self.cache.open(self.fingerprint, self.dim, producer)
         return self._stores[batch_size]
 
@@ -120,6 +125,7 @@ class CachedEncoder:
         role: Role,
         batch_size: int | None = None,
         progress: Progress | None = None,
+        token_progress: Progress | None = None,
     ) -> Embedded:
         """Embed texts, computing only those that the cache does not hold.
 
@@ -133,6 +139,8 @@ class CachedEncoder:
             Texts per forward pass.
         progress : callable, optional
             Called first with the number of cached texts, if there are any, then after each batch.
+        token_progress : callable, optional
+            Called beside it, with the number of tokens looked at so far.
 
         Returns
         -------
@@ -151,6 +159,7 @@ class CachedEncoder:
             role=role,
             batch_size=size,
             progress=progress,
+            token_progress=token_progress,
             store=self._store(size),
         )
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from embedsmith._typing import BoolArray, F32Array, I64Array, Json, Metric
     from embedsmith.backends._fingerprint import Fingerprint
 
-__all__ = ["DEFAULT_BATCH_SIZE", "BatchModel", "Embedded", "Encoder", "Progress", "Role"]
+__all__ = [
+    "DEFAULT_BATCH_SIZE",
+    "BatchModel",
+    "Embedded",
+    "Encoder",
+    "Progress",
+    "Role",
+    "TokenizedTexts",
+]
 
 Role: TypeAlias = Literal["query", "document"]
 Progress: TypeAlias = Callable[[int], None]
@@ -44,6 +52,32 @@ class Embedded:
     def n_truncated(self) -> int:
         """Count of texts of which the model saw only a part."""
         return int(self.truncated.sum())
+
+
+@dataclass(frozen=True)
+class TokenizedTexts:
+    """Texts as a model reads them, so that nothing is tokenised twice.
+
+    Attributes
+    ----------
+    texts : sequence of str
+        The texts, without the prompt.
+    role : {"query", "document"}
+        What they are; it chose the prompt.
+    n_tokens : ndarray of shape (n_texts,), int64
+        Tokens of prompt and text before anything was cut, special tokens included.
+    inputs : object
+        Whatever the model that made this needs to run any of the texts; None if the texts
+        themselves are enough.
+    """
+
+    texts: Sequence[str]
+    role: Role
+    n_tokens: I64Array
+    inputs: Any = None
+
+    def __len__(self) -> int:
+        return len(self.texts)
 
 
 @runtime_checkable
@@ -152,6 +186,35 @@ class BatchModel(Encoder, Protocol):
         """Texts per forward pass when the caller names none."""
         ...
 
+    @property
+    def token_budget(self) -> int | None:
+        """Most tokens in one forward pass, padding included: texts times the longest of them.
+
+        A text that is longer runs alone. None: only the batch size counts.
+        """
+        ...
+
+    @property
+    def batch_invariant(self) -> bool:
+        """Whether a text gives the same bits in every batch.
+
+        Then neither batch size nor token budget is part of `producer`.
+        """
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """How many batches run at once, each in a thread: 1, unless several devices share them."""
+        ...
+
+    @property
+    def tokenize_ahead(self) -> bool:
+        """Whether to tokenise further texts while a batch runs.
+
+        It pays where batches run elsewhere than on the processor that tokenises.
+        """
+        ...
+
     def token_limit(self, role: Role) -> int | None:
         """Return how many tokens the model looks at for this role.
 
@@ -183,8 +246,50 @@ class BatchModel(Encoder, Protocol):
         """
         ...
 
+    def tokenize(self, texts: Sequence[str], role: Role) -> TokenizedTexts:
+        """Return the texts with their token counts, ready for `encode_tokenized`.
+
+        May be called from a thread of its own while batches run, if `tokenize_ahead` says so.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Distinct.
+        role : {"query", "document"}
+            Chooses the prompt.
+
+        Returns
+        -------
+        TokenizedTexts
+        """
+        ...
+
+    def encode_tokenized(self, tokenized: TokenizedTexts, positions: I64Array) -> F32Array:
+        """Return the vectors of one forward pass over some of the tokenised texts.
+
+        Called from up to `in_flight` threads at once.
+
+        Parameters
+        ----------
+        tokenized : TokenizedTexts
+            What `tokenize` of this model returned.
+        positions : ndarray of shape (n_batch,), int64
+            Which of its texts make up the batch.
+
+        Returns
+        -------
+        ndarray of shape (n_batch, dim), float32
+            In the order of ``positions``.
+
+        Raises
+        ------
+        DeviceMemoryError
+            If the batch does not fit; smaller ones are tried then.
+        """
+        ...
+
     def encode_batch(self, texts: Sequence[str], role: Role) -> F32Array:
-        """Return the vectors of one forward pass.
+        """Return the vectors of one forward pass over texts that are not tokenised yet.
 
         Parameters
         ----------
@@ -196,6 +301,38 @@ class BatchModel(Encoder, Protocol):
         Returns
         -------
         ndarray of shape (n_texts, dim), float32
+            In the order of ``texts``.
+        """
+        ...
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        role: Role,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+        token_progress: Progress | None = None,
+    ) -> Embedded:
+        """Embed texts; see `Encoder.encode`.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            As for `Encoder.encode`.
+        role : {"query", "document"}
+            Chooses the prompt.
+        batch_size : int, optional
+            Texts per forward pass.
+        progress : callable, optional
+            Called with the number of texts done.
+        token_progress : callable, optional
+            Called beside ``progress``, with the number of tokens that the model has looked at so
+            far, those of cached and repeated texts included.
+
+        Returns
+        -------
+        Embedded
             In the order of ``texts``.
         """
         ...

@@ -10,7 +10,13 @@ import numpy as np
 
 from embedsmith.backends._batches import encode_texts
 from embedsmith.backends._fingerprint import Fingerprint
-from embedsmith.backends._protocol import DEFAULT_BATCH_SIZE, Embedded, Progress, Role
+from embedsmith.backends._protocol import (
+    DEFAULT_BATCH_SIZE,
+    Embedded,
+    Progress,
+    Role,
+    TokenizedTexts,
+)
 from embedsmith.exceptions import ModelError
 
 if TYPE_CHECKING:
@@ -37,6 +43,12 @@ class FakeEncoder:
     batch_size : int
         Texts per batch.
     """
+
+    token_budget: int | None = None
+    # It could claim more, but is here to try what a model with weights needs.
+    batch_invariant = False
+    in_flight = 1
+    tokenize_ahead = False
 
     def __init__(
         self,
@@ -82,6 +94,14 @@ class FakeEncoder:
         counts = [len(self._words(text, role)) for text in texts]
         return np.asarray(counts, dtype=np.int64)
 
+    def tokenize(self, texts: Sequence[str], role: Role) -> TokenizedTexts:
+        """Return the texts with the number of their words."""
+        return TokenizedTexts(texts, role, self.count_tokens(texts, role))
+
+    def encode_tokenized(self, tokenized: TokenizedTexts, positions: I64Array) -> F32Array:
+        """Return the word counts of some of the texts."""
+        return self.encode_batch([tokenized.texts[at] for at in positions], tokenized.role)
+
     def encode_batch(self, texts: Sequence[str], role: Role) -> F32Array:
         """Return the word counts; column 0 is always 1, so that no vector is zero."""
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
@@ -99,9 +119,17 @@ class FakeEncoder:
         role: Role,
         batch_size: int | None = None,
         progress: Progress | None = None,
+        token_progress: Progress | None = None,
     ) -> Embedded:
-        """Embed texts; see `Encoder.encode`."""
-        return encode_texts(self, texts, role=role, batch_size=batch_size, progress=progress)
+        """Embed texts; see `BatchModel.encode`."""
+        return encode_texts(
+            self,
+            texts,
+            role=role,
+            batch_size=batch_size,
+            progress=progress,
+            token_progress=token_progress,
+        )
 
     def close(self) -> None:
         """Do nothing: there is nothing to give back."""

@@ -14,7 +14,13 @@ from embedsmith.backends._batches import encode_texts
 from embedsmith.backends._devices import check_device
 from embedsmith.backends._load_report import quiet_loading, refuse_missing_weights
 from embedsmith.backends._model_folder import ModelFolder
-from embedsmith.backends._protocol import DEFAULT_BATCH_SIZE, Embedded, Progress, Role
+from embedsmith.backends._protocol import (
+    DEFAULT_BATCH_SIZE,
+    Embedded,
+    Progress,
+    Role,
+    TokenizedTexts,
+)
 from embedsmith.backends._st_config import NO_TOKEN_LIMIT, SpaceConfig, read_space
 from embedsmith.exceptions import ModelError
 
@@ -69,6 +75,11 @@ class SentenceTransformerEncoder:
     MissingDependencyError
         If sentence-transformers is not installed.
     """
+
+    token_budget: int | None = None
+    # The kernels of a matrix product depend on its shape.
+    batch_invariant = False
+    in_flight = 1
 
     def __init__(
         self,
@@ -155,6 +166,11 @@ class SentenceTransformerEncoder:
     def token_limit(self, role: Role) -> int | None:  # noqa: ARG002 - the same for both roles
         """Return how many tokens the model looks at."""
         return self._space.max_tokens
+
+    @property
+    def tokenize_ahead(self) -> bool:
+        """Whether tokenising beside a running batch pays: on a GPU."""
+        return self.device != "cpu"
 
     @property
     def model(self) -> Any:
@@ -251,6 +267,14 @@ class SentenceTransformerEncoder:
             counts[start : start + len(part)] = [len(encoding) for encoding in encodings]
         return counts
 
+    def tokenize(self, texts: Sequence[str], role: Role) -> TokenizedTexts:
+        """Return the texts with their token counts."""
+        return TokenizedTexts(texts, role, self.count_tokens(texts, role))
+
+    def encode_tokenized(self, tokenized: TokenizedTexts, positions: I64Array) -> F32Array:
+        """Return the vectors of one forward pass over some of the texts."""
+        return self.encode_batch([tokenized.texts[at] for at in positions], tokenized.role)
+
     def encode_batch(self, texts: Sequence[str], role: Role) -> F32Array:
         """Return the vectors of one forward pass, in the order of ``texts``."""
         encode = self.model.encode_query if role == "query" else self.model.encode_document
@@ -271,9 +295,17 @@ class SentenceTransformerEncoder:
         role: Role,
         batch_size: int | None = None,
         progress: Progress | None = None,
+        token_progress: Progress | None = None,
     ) -> Embedded:
-        """Embed texts; see `Encoder.encode`."""
-        return encode_texts(self, texts, role=role, batch_size=batch_size, progress=progress)
+        """Embed texts; see `BatchModel.encode`."""
+        return encode_texts(
+            self,
+            texts,
+            role=role,
+            batch_size=batch_size,
+            progress=progress,
+            token_progress=token_progress,
+        )
 
     def close(self) -> None:
         """Drop the model. It is loaded again if it is needed again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from embedsmith._typing import F32Array, I64Array
-    from embedsmith.backends import BatchModel, Embedded, Role
+    from embedsmith.backends import BatchModel, Embedded, Role, TokenizedTexts
 
 __all__ = ["TimedModel"]
 
@@ -37,7 +38,8 @@ class TimedModel:
         Seconds of the first call after loading, for one text, and its tokens. None before it, and
         for a model that was loaded before or cannot be told to load.
     seconds : float
-        Seconds of tokenizing and embedding, without loading.
+        Seconds of tokenizing and embedding, without loading; time during which several threads
+        worked counts once.
     """
 
     def __init__(self, model: BatchModel) -> None:
@@ -46,6 +48,9 @@ class TimedModel:
         self.load_s = 0.0
         self.cold: tuple[float, int] | None = None
         self.seconds = 0.0
+        self._lock = threading.Lock()
+        self._working = 0
+        self._since = 0.0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
@@ -54,6 +59,16 @@ class TimedModel:
         """Return the token counts, and add their time."""
         with self._clock(role):
             return self._model.count_tokens(texts, role)
+
+    def tokenize(self, texts: Sequence[str], role: Role) -> TokenizedTexts:
+        """Return the tokenised texts, and add their time."""
+        with self._clock(role):
+            return self._model.tokenize(texts, role)
+
+    def encode_tokenized(self, tokenized: TokenizedTexts, positions: I64Array) -> F32Array:
+        """Return the vectors of one forward pass, and add its time."""
+        with self._clock(tokenized.role):
+            return self._model.encode_tokenized(tokenized, positions)
 
     def encode_batch(self, texts: Sequence[str], role: Role) -> F32Array:
         """Return the vectors of one forward pass, and add its time."""
@@ -67,12 +82,20 @@ class TimedModel:
 
     @contextmanager
     def _clock(self, role: Role) -> Iterator[None]:
-        if not self._warm:
-            self._warm_up(role)
-            self._warm = True
-        start = time.perf_counter()
-        yield
-        self.seconds += time.perf_counter() - start
+        with self._lock:
+            if not self._warm:
+                self._warm_up(role)
+                self._warm = True
+            if not self._working:
+                self._since = time.perf_counter()
+            self._working += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._working -= 1
+                if not self._working:
+                    self.seconds += time.perf_counter() - self._since
 
     def _warm_up(self, role: Role) -> None:
         start = time.perf_counter()

@@ -1,0 +1,202 @@
+"""Runs batches: several at once, halved where memory runs out, searched where a vector is bad."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from embedsmith.backends._texts import excerpt
+from embedsmith.exceptions import DeviceMemoryError, ModelError, NonFiniteError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from embedsmith._typing import BoolArray, F32Array, I64Array
+    from embedsmith.backends._protocol import BatchModel, TokenizedTexts
+
+__all__ = ["BatchRunner"]
+
+_logger = logging.getLogger(__name__)
+
+
+class BatchRunner:
+    """Runs the batches of one call.
+
+    Parameters
+    ----------
+    model : BatchModel
+        What computes.
+    position : callable
+        From the place of a unique text to where the caller passed it.
+    """
+
+    def __init__(self, model: BatchModel, position: Callable[[int], int]) -> None:
+        self._model = model
+        self._position = position
+        self._in_flight = max(1, model.in_flight)
+        # Padded tokens that did not fit; batches of as many are cut before they are tried.
+        self._too_many: int | None = None
+        self._threads = (
+            ThreadPoolExecutor(self._in_flight, thread_name_prefix="batch")
+            if self._in_flight > 1
+            else None
+        )
+
+    def close(self) -> None:
+        """Wait for what still runs, and end the threads."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def run(
+        self, tokenized: TokenizedTexts, batches: list[I64Array], places: I64Array
+    ) -> Iterator[tuple[I64Array, F32Array]]:
+        """Yield each batch with its vectors; in their order unless several run at once.
+
+        When one fails, those that run beside it are still yielded before its error is raised:
+        what was computed, or paid for, is not lost.
+
+        Parameters
+        ----------
+        tokenized : TokenizedTexts
+            The texts.
+        batches : list of ndarray of shape (n_batch,), int64
+            Positions in them.
+        places : ndarray of shape (n_texts,), int64
+            From a position to the place of the unique text, for messages.
+        """
+        if self._threads is not None:
+            yield from self._together(self._threads, tokenized, batches, places)
+            return
+        for batch in batches:
+            yield batch, self._whole(tokenized, batch, places)
+
+    def _together(
+        self,
+        threads: ThreadPoolExecutor,
+        tokenized: TokenizedTexts,
+        batches: list[I64Array],
+        places: I64Array,
+    ) -> Iterator[tuple[I64Array, F32Array]]:
+        waiting = deque(batches)
+        running: dict[Future[F32Array], I64Array] = {}
+        failure: BaseException | None = None
+        while running or (waiting and failure is None):
+            while waiting and failure is None and len(running) < self._in_flight:
+                batch = waiting.popleft()
+                running[threads.submit(self._whole, tokenized, batch, places)] = batch
+            try:
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+            except KeyboardInterrupt as error:
+                if failure is not None:
+                    # Asked a second time to stop: what still runs is given up.
+                    raise
+                failure = error
+                continue
+            for task in done:
+                batch, failed = running.pop(task), task.exception()
+                if failed is None:
+                    yield batch, task.result()
+                elif failure is None:
+                    failure = failed
+        if failure is not None:
+            raise failure
+
+    def _whole(self, tokenized: TokenizedTexts, batch: I64Array, places: I64Array) -> F32Array:
+        """Compute a batch and refuse what no search can rank."""
+        computed = self._fitting(tokenized, batch)
+        if _unusable(computed).any():
+            self._refuse(tokenized, batch, computed, places)
+        return computed
+
+    def _fitting(self, tokenized: TokenizedTexts, batch: I64Array) -> F32Array:
+        """Compute a batch in as many parts as the memory asks for."""
+        padded = len(batch) * max(1, int(tokenized.n_tokens[batch].max(initial=0)))
+        limit = self._model.token_limit(tokenized.role)
+        if limit is not None:
+            padded = min(padded, len(batch) * limit)
+        if self._too_many is None or padded < self._too_many or len(batch) == 1:
+            try:
+                return self._once(tokenized, batch)
+            except DeviceMemoryError as error:
+                if len(batch) == 1:
+                    raise
+                self._too_many = padded if self._too_many is None else min(self._too_many, padded)
+                _logger.warning(
+                    "%s: a batch of %d texts (%d padded tokens) does not fit into the device's "
+                    "memory, so batches of this size run in halves from now on; the last bits of "
+                    "their vectors may differ. A smaller batch_size (--batch-size) avoids the "
+                    "failed attempt. (%s)",
+                    self._model.name,
+                    len(batch),
+                    padded,
+                    error,
+                )
+        middle = (len(batch) + 1) // 2
+        parts = (batch[:middle], batch[middle:])
+        return np.concatenate([self._fitting(tokenized, part) for part in parts])
+
+    def _once(self, tokenized: TokenizedTexts, batch: I64Array) -> F32Array:
+        computed: Any = self._model.encode_tokenized(tokenized, batch)
+        if computed.shape != (len(batch), self._model.dim):
+            msg = (
+                f"{self._model.name} answered shape {computed.shape} for {len(batch)} texts; "
+                f"({len(batch)}, {self._model.dim}) was expected. The folder's configuration and "
+                "its weights disagree: take the model from its source again."
+            )
+            raise ModelError(msg)
+        vectors: F32Array = computed
+        return vectors
+
+    def _refuse(
+        self, tokenized: TokenizedTexts, batch: I64Array, vectors: F32Array, places: I64Array
+    ) -> None:
+        """Name the text whose vector is bad; its neighbours' may be bad because of it.
+
+        Raises
+        ------
+        NonFiniteError
+            For NaN or infinity.
+        ModelError
+            For the zero vector.
+        """
+        suspects = batch
+        while len(suspects) > 1:
+            middle = (len(suspects) + 1) // 2
+            for half in (suspects[:middle], suspects[middle:]):
+                computed = self._fitting(tokenized, half)
+                if _unusable(computed).any():
+                    suspects, vectors = half, computed
+                    break
+            else:
+                break
+        row = int(np.argmax(_unusable(vectors)))
+        at = int(suspects[row])
+        text = f"texts[{self._position(int(places[at]))}] ({excerpt(tokenized.texts[at])})"
+        alone = (
+            ""
+            if len(suspects) == 1
+            else f", though only in one batch with {len(suspects) - 1} other texts"
+        )
+        name = self._model.name
+        if not np.isfinite(vectors[row]).all():
+            msg = (
+                f"{name} answered NaN or infinity for {text}{alone}. If the weights are float16, "
+                "convert them to float32; else the weights are damaged: take the model from its "
+                "source again."
+            )
+            raise NonFiniteError(msg)
+        msg = (
+            f"{name} answered the zero vector for {text}{alone}, which is equally far from "
+            "everything. Drop this text, or use another model."
+        )
+        raise ModelError(msg)
+
+
+def _unusable(vectors: F32Array) -> BoolArray:
+    """Tell which rows hold NaN or infinity, or are all zero."""
+    usable = np.logical_and(np.isfinite(vectors).all(axis=1), vectors.any(axis=1))
+    return np.logical_not(usable)
