@@ -25,10 +25,10 @@ LAYERS = (
     ("reports", "integrations"),
     ("selection", "registry", "rollout", "reindex", "serving"),
     ("training", "mining", "synthesis", "labelling"),
-    ("evaluation",),
+    ("evaluation", "diagnosis"),
     ("backends", "datasets"),
     ("search", "metrics"),
-    ("_core", "_validate", "_deps", "_files", "_phrases", "_provided"),
+    ("_core", "_validate", "_deps", "_cgroup", "_files", "_phrases", "_processor", "_provided"),
     ("exceptions", "_typing"),
 )
 DEPTH = {name: depth for depth, row in enumerate(LAYERS) for name in row}

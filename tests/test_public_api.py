@@ -22,6 +22,7 @@ import embedsmith
 PUBLIC = (
     "embedsmith.backends",
     "embedsmith.datasets",
+    "embedsmith.diagnosis",
     "embedsmith.evaluation",
     "embedsmith.exceptions",
     "embedsmith.integrations.mteb",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         load_dataset,
         load_task,
     )
+    from embedsmith.diagnosis import Diagnosis, doctor
     from embedsmith.evaluation import EvaluationResult, ResultComparison, compare_results, evaluate
     from embedsmith.metrics import (
         Evaluator,
@@ -70,6 +71,7 @@ _MODULES = ("exceptions", "integrations")
 _HOMES: dict[str, str] = {
     "Corpus": "embedsmith.datasets",
     "Dataset": "embedsmith.datasets",
+    "Diagnosis": "embedsmith.diagnosis",
     "EvaluationResult": "embedsmith.evaluation",
     "Evaluator": "embedsmith.metrics",
     "Index": "embedsmith.search",
@@ -96,6 +98,7 @@ _HOMES: dict[str, str] = {
     "confidence_sequence": "embedsmith.metrics",
     "corrected_p": "embedsmith.metrics",
     "decide": "embedsmith.metrics",
+    "doctor": "embedsmith.diagnosis",
     "effect_size": "embedsmith.metrics",
     "equivalence": "embedsmith.metrics",
     "evaluate": "embedsmith.evaluation",
@@ -121,6 +124,7 @@ _HOMES: dict[str, str] = {
 __all__ = [
     "Corpus",
     "Dataset",
+    "Diagnosis",
     "EvaluationResult",
     "Evaluator",
     "Index",
@@ -148,6 +152,7 @@ __all__ = [
     "confidence_sequence",
     "corrected_p",
     "decide",
+    "doctor",
     "effect_size",
     "equivalence",
     "evaluate",

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import shlex
+import shutil
+import sys
 from typing import TYPE_CHECKING
 
 from embedsmith.exceptions import MissingDependencyError
@@ -10,7 +14,7 @@ from embedsmith.exceptions import MissingDependencyError
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["require"]
+__all__ = ["pip_command", "require"]
 
 
 def require(module: str, *, extra: str, feature: str) -> ModuleType:
@@ -53,3 +57,28 @@ def require(module: str, *, extra: str, feature: str) -> ModuleType:
             f"Install it with: pip install 'embedsmith[{extra}]'"
         )
         raise MissingDependencyError(msg, name=top) from error
+
+
+def pip_command(action: str, *words: str) -> str:
+    """Return the command line that installs or removes packages for this very interpreter.
+
+    Which ``pip`` comes first on the path may be that of another environment, and environments made
+    by uv have none.
+
+    Parameters
+    ----------
+    action : {"install", "uninstall"}
+        What to do.
+    words : str
+        Names of packages and options, not yet quoted.
+
+    Returns
+    -------
+    str
+        Ready to be copied into a shell; it asks no questions.
+    """
+    python = shlex.quote(sys.executable or "python")
+    quoted = " ".join(shlex.quote(word) for word in words)
+    if importlib.util.find_spec("pip") is None and shutil.which("uv") is not None:
+        return f"uv pip {action} --python {python} {quoted}"
+    return f"{python} -m pip {action}{' -y' if action == 'uninstall' else ''} {quoted}"

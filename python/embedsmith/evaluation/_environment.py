@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedsmith import _core
 from embedsmith._deps import require
+from embedsmith._processor import processor_name
 
 if TYPE_CHECKING:
     from embedsmith._typing import Json
@@ -66,7 +66,7 @@ def hardware() -> Json:
     """
     psutil = require("psutil", extra="eval", feature="Describing the hardware of a result")
     return {
-        "cpu": _cpu_name(),
+        "cpu": processor_name(),
         "isa": _core.isa(),
         "logical_cores": _available_cores(),
         "machine": platform.machine(),
@@ -89,7 +89,7 @@ def device_name(device: str | None) -> str:
         The graphics card's name for ``"cuda"`` and ``"cuda:N"``, else the processor's.
     """
     if device is None or not device.startswith("cuda"):
-        return _cpu_name()
+        return processor_name()
     torch = require("torch", extra="st", feature="Naming a graphics card")
     if not torch.cuda.is_available():
         # What says that it runs there may be no model of torch.
@@ -101,14 +101,3 @@ def _available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _cpu_name() -> str:
-    # platform.processor() is empty on most Linux systems; the kernel's own list is not.
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                return value.strip()
-    return platform.processor() or platform.machine()

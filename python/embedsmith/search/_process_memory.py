@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+
+from embedsmith._cgroup import control_group
 
 __all__ = ["comfortable_bytes"]
 
 # Assumed where the system does not say.
 _MODEST_BYTES = 4 << 30
-# Version 2 and version 1 of control groups; a container sees its own limit there.
-_LIMITS = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
 
 
 def comfortable_bytes() -> int:
@@ -22,11 +18,5 @@ def comfortable_bytes() -> int:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
         total = _MODEST_BYTES
-    for limit in _LIMITS:
-        try:
-            text = limit.read_text(encoding="ascii").strip()
-        except OSError:
-            continue
-        if text.isdigit():  # "max" is no limit
-            total = min(total, int(text))
-    return total // 2
+    limit = control_group().memory_limit_bytes
+    return (total if limit is None else min(total, limit)) // 2

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import embedsmith as es
+from embedsmith._cgroup import ControlGroup
 from embedsmith.exceptions import OutOfMemoryError
 from embedsmith.search import _process_memory, _read_ahead, _shards, _sources
 from embedsmith.search._shards import as_shards, topk_shards
@@ -70,14 +71,17 @@ def test_what_was_written_to_a_map_is_searched_and_kept(tmp_path, monkeypatch) -
 
 
 def test_comfortable_is_half_of_what_the_machine_or_its_container_grants(
-    tmp_path, monkeypatch
+    monkeypatch,
 ) -> None:
-    limit = tmp_path / "memory.max"
-    monkeypatch.setattr(_process_memory, "_LIMITS", (tmp_path / "none", limit))
-    limit.write_text("max\n", encoding="ascii")
+    def grant(limit: int | None) -> None:
+        monkeypatch.setattr(_process_memory, "control_group", lambda: ControlGroup(None, limit))
+
+    grant(None)
     machine = _process_memory.comfortable_bytes()
     assert machine > 1 << 26
-    limit.write_text("1000000\n", encoding="ascii")
+    grant(1 << 60)
+    assert _process_memory.comfortable_bytes() == machine
+    grant(1_000_000)
     assert _process_memory.comfortable_bytes() == 500_000
 
 
