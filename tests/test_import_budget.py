@@ -8,8 +8,11 @@ import sys
 
 HEAVY = (
     "bm25s",
+    "cohere",
+    "httpx",
     "matplotlib",
     "mteb",
+    "openai",
     "pandas",
     "polars",
     "psutil",
@@ -19,6 +22,7 @@ HEAVY = (
     "scipy",
     "sentence_transformers",
     "sklearn",
+    "tiktoken",
     "torch",
     "transformers",
     "typer",

@@ -21,6 +21,7 @@ import embedsmith
 # The packages whose own __all__ is part of the interface.
 PUBLIC = (
     "embedsmith.backends",
+    "embedsmith.backends.api",
     "embedsmith.datasets",
     "embedsmith.diagnosis",
     "embedsmith.evaluation",

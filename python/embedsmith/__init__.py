@@ -14,6 +14,7 @@ from embedsmith._provided import provide
 if TYPE_CHECKING:
     from embedsmith import exceptions, integrations
     from embedsmith.backends import load_encoder
+    from embedsmith.backends.api import ApiOptions, Budget
     from embedsmith.datasets import (
         Corpus,
         Dataset,
@@ -69,6 +70,8 @@ if TYPE_CHECKING:
 _MODULES = ("exceptions", "integrations")
 
 _HOMES: dict[str, str] = {
+    "ApiOptions": "embedsmith.backends.api",
+    "Budget": "embedsmith.backends.api",
     "Corpus": "embedsmith.datasets",
     "Dataset": "embedsmith.datasets",
     "Diagnosis": "embedsmith.diagnosis",
@@ -122,6 +125,8 @@ _HOMES: dict[str, str] = {
 }
 
 __all__ = [
+    "ApiOptions",
+    "Budget",
     "Corpus",
     "Dataset",
     "Diagnosis",

@@ -16,6 +16,9 @@
     │   └── DeviceMemoryError               a batch that a device's memory cannot hold
     ├── OutputError (OSError)               a place that cannot be written
     ├── CacheError (RuntimeError)           an embedding cache that cannot be used
+    ├── ServiceError (RuntimeError)         a service that refuses, is silent, or answers nonsense
+    ├── BudgetError (RuntimeError)          a limit of cost that the next request could pass
+    ├── OfflineError (RuntimeError)         the network is needed, and forbidden
     └── ClusterError (RuntimeError)         a cluster that is not there, or lost what it held
 
 Each message says what was seen, what was expected, and what to do.
@@ -24,6 +27,7 @@ Each message says what was seen, what was expected, and what to do.
 from __future__ import annotations
 
 __all__ = [
+    "BudgetError",
     "CacheError",
     "ClusterError",
     "DataError",
@@ -34,9 +38,11 @@ __all__ = [
     "MissingDependencyError",
     "ModelError",
     "NonFiniteError",
+    "OfflineError",
     "OutOfMemoryError",
     "OutputError",
     "ParseError",
+    "ServiceError",
     "ShapeError",
     "UnsafeModelError",
 ]
@@ -96,6 +102,18 @@ class OutputError(EmbedsmithError, OSError):
 
 class CacheError(EmbedsmithError, RuntimeError):
     """An embedding cache cannot be used."""
+
+
+class ServiceError(EmbedsmithError, RuntimeError):
+    """A service on the network refused, did not answer, or answered what cannot be used."""
+
+
+class BudgetError(EmbedsmithError, RuntimeError):
+    """The next request could cost more than is allowed; it was not sent."""
+
+
+class OfflineError(EmbedsmithError, RuntimeError):
+    """Something needs the network, and the network is forbidden."""
 
 
 class ClusterError(EmbedsmithError, RuntimeError):

@@ -81,6 +81,11 @@ def encode_texts(
             if key in rows:
                 vectors[at], n_tokens[at] = rows[key]
     found = n_tokens >= 0
+    # What a service would refuse is refused before any other text is paid for.
+    refuse = getattr(model, "refuse_texts", None)
+    if refuse is not None and not found.all():
+        absent = np.flatnonzero(~found)
+        refuse([unique[at] for at in absent], role, lambda at: _position(inverse, int(absent[at])))
 
     done = _Done(copies, limit, progress, token_progress)
     if found.any():

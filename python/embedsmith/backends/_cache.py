@@ -111,6 +111,83 @@ class EmbeddingCache:
         make_private_folder(self.folder)
         return EmbeddingStore(self.path(fingerprint, producer), fingerprint, dim, producer)
 
+    def stored_dim(self, fingerprint: Fingerprint, producer: Mapping[str, Any]) -> int | None:
+        """Return the width of the vectors of a space, None if none are kept; writes nothing.
+
+        Parameters
+        ----------
+        fingerprint : Fingerprint
+            The space.
+        producer : mapping
+            What computes them.
+
+        Returns
+        -------
+        int or None
+            Columns.
+
+        Raises
+        ------
+        CacheError
+            If the file is no cache.
+        """
+        with _peeked(self.path(fingerprint, producer)) as db:
+            row = db and db.execute("SELECT value FROM header WHERE name = 'dim'").fetchone()
+            return int(row[0]) if row else None
+
+    def stored_keys(
+        self, fingerprint: Fingerprint, producer: Mapping[str, Any], keys: Sequence[bytes]
+    ) -> set[bytes]:
+        """Return those of the keys that are kept of a space; reads no vector, writes nothing.
+
+        Parameters
+        ----------
+        fingerprint : Fingerprint
+            The space.
+        producer : mapping
+            What computes them.
+        keys : sequence of bytes
+            Of texts; see ``text_key``.
+
+        Returns
+        -------
+        set of bytes
+            Empty if nothing of the space is kept.
+
+        Raises
+        ------
+        CacheError
+            If the file is no cache.
+        """
+        found: set[bytes] = set()
+        with _peeked(self.path(fingerprint, producer)) as db:
+            for start in range(0, len(keys) if db else 0, _KEYS_PER_QUERY):
+                part = keys[start : start + _KEYS_PER_QUERY]
+                marks = ",".join("?" * len(part))
+                # Only question marks are formatted in.
+                rows = db and db.execute(f"SELECT key FROM vectors WHERE key IN ({marks})", part)  # noqa: S608
+                found.update(key for (key,) in rows or ())
+        return found
+
+
+@contextlib.contextmanager
+def _peeked(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """Open a cache file for a look that leaves no trace; None if there is none."""
+    if not path.is_file():
+        yield None
+        return
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_LOCK_WAIT_S)
+        ) as db:
+            yield db
+    except sqlite3.Error as error:
+        msg = (
+            f"The embedding cache {path} cannot be read: {error}. Delete the file (and its -wal "
+            "and -shm), or name another folder with cache=... (--cache)."
+        )
+        raise CacheError(msg) from error
+
 
 class EmbeddingStore:
     """Vectors and measurements of one embedding space, in one file.

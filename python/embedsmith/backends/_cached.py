@@ -45,7 +45,10 @@ class CachedEncoder:
         self._stores: dict[int, EmbeddingStore] = {}
 
     def __repr__(self) -> str:
-        return f"CachedEncoder({self.spec!r}, dim={self.dim}, cache={str(self.cache.folder)!r})"
+        # A service may have to be asked for the width, which no look at an object should do.
+        known = hasattr(self.encoder, "known_dim")
+        dim = getattr(self.encoder, "known_dim") if known else self.dim  # noqa: B009 - optional
+        return f"CachedEncoder({self.spec!r}, dim={dim}, cache={str(self.cache.folder)!r})"
 
     @property
     def spec(self) -> str:
@@ -101,7 +104,14 @@ class CachedEncoder:
             producer = {**producer, "batch_size": batch_size}
         if batch_size not in self._stores:
             self._stores[batch_size] = self.cache.open(self.fingerprint, self.dim, producer)
+        self._bind(self._stores[batch_size])
         return self._stores[batch_size]
+
+    def _bind(self, store: EmbeddingStore | None) -> None:
+        """Tell a model that asks a service where its vectors are kept: it checks that they fit."""
+        bind = getattr(self.encoder, "bind_store", None)
+        if bind is not None:
+            bind(store)
 
     def prompt(self, role: Role) -> str:
         """Return the text that is put before each text of a role.
@@ -192,6 +202,7 @@ class CachedEncoder:
 
     def close_store(self) -> None:
         """Close the cache and leave the encoder loaded; the next use opens the cache again."""
+        self._bind(None)
         while self._stores:
             self._stores.popitem()[1].close()
 

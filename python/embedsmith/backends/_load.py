@@ -8,27 +8,36 @@ from typing import TYPE_CHECKING, Literal
 from embedsmith._validate import as_count
 from embedsmith.backends._cache import EmbeddingCache
 from embedsmith.backends._cached import CachedEncoder
+from embedsmith.backends._offline import refuse_offline
 from embedsmith.backends._packaged import PACKAGED
 from embedsmith.backends._protocol import DEFAULT_BATCH_SIZE, BatchModel, Encoder
 from embedsmith.backends._resolve import locate_model
+from embedsmith.backends.api._encoder import ApiEncoder
+from embedsmith.backends.api._load import VENDORS, load_api_encoder
 from embedsmith.backends.fake import FakeEncoder
 from embedsmith.backends.sentence_transformers import SentenceTransformerEncoder
 from embedsmith.exceptions import DeviceError, ModelError
 
 if TYPE_CHECKING:
     import os
+    from decimal import Decimal
+
+    from embedsmith.backends.api import ApiOptions, Budget
 
 __all__ = ["load_encoder"]
 
 _LEXICAL = "bm25"
-_VALID = f"{_LEXICAL}; st:FOLDER or st:NAME (sentence-transformers)"
+_VALID = (
+    f"{_LEXICAL}; st:FOLDER or st:NAME (sentence-transformers); openai:MODEL, cohere:MODEL "
+    "(services)"
+)
 
 
 def load_encoder(
     spec: str,
     *,
     device: str = "cpu",
-    batch_size: int = DEFAULT_BATCH_SIZE,
+    batch_size: int | None = None,
     max_tokens: int | None = None,
     query_prompt: str | None = None,
     document_prompt: str | None = None,
@@ -36,26 +45,34 @@ def load_encoder(
     cache: EmbeddingCache | str | os.PathLike[str] | Literal[False] | None = None,
     trust_remote_code: bool = False,
     allow_download: bool = False,
+    base_url: str | None = None,
+    dimensions: int | None = None,
+    max_cost: Budget | float | str | Decimal | None = None,
+    offline: bool = False,
+    api: ApiOptions | None = None,
 ) -> Encoder:
     """Return the encoder that a spec names, with a cache of what it embeds.
 
     Does not load the weights: that happens when the first text has to be computed. Looks at no
-    network unless ``allow_download`` is true.
+    network unless ``allow_download`` is true or the spec names a service, and a service only when
+    the first text has to be embedded.
 
     Parameters
     ----------
     spec : str
-        ``"st:FOLDER"``, or ``"st:NAME"`` for an installed package or the local hub cache.
+        ``"st:FOLDER"``, or ``"st:NAME"`` for an installed package or the local hub cache;
+        ``"openai:MODEL"`` for OpenAI or any server that speaks its protocol, ``"cohere:MODEL"``.
     device : str, default "cpu"
-        ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; there is no fallback.
-    batch_size : int, default 32
-        Texts per forward pass.
+        ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; there is no fallback. A service has its own.
+    batch_size : int, optional
+        Texts per forward pass; default 32. Of a service, texts per request: default 128, and no
+        more than it takes.
     max_tokens : int, optional
         Cut texts here; the model's own limit if None.
     query_prompt, document_prompt : str, optional
         In place of the model's own; ``""`` for none.
     truncate_dim : int, optional
-        Keep the first columns of each vector only.
+        Keep the first columns of each vector only. A service is asked for ``dimensions`` instead.
     cache : path, EmbeddingCache, False or None, default None
         Folder of the embeddings; None is the user's cache folder (or ``$EMBEDSMITH_CACHE``), False
         keeps none.
@@ -63,6 +80,18 @@ def load_encoder(
         Run Python code that comes with the model. Pickles are refused all the same.
     allow_download : bool, default False
         Fetch a model that is not on this machine from the model hub.
+    base_url : str, optional
+        Where a service is: ``"http://localhost:8000/v1"``. Default: ``$OPENAI_BASE_URL`` or
+        ``$CO_API_URL``, else the vendor's own. Plain http is for this machine only.
+    dimensions : int, optional
+        Columns to ask a service for, if its model offers fewer.
+    max_cost : float, str, Decimal or Budget, optional
+        US dollars that a service's requests may cost; one that could pass it is not sent, and
+        `BudgetError` is raised. A `Budget` is shared by several encoders.
+    offline : bool, default False
+        Refuse services and downloads, as ``EMBEDSMITH_OFFLINE=1`` does.
+    api : ApiOptions, optional
+        How a service is asked: requests at once, patience, prices, input types.
 
     Returns
     -------
@@ -76,10 +105,29 @@ def load_encoder(
         weights as a pickle or would run code.
     DeviceError
         If the device cannot be used.
+    OfflineError
+        If the network is needed and forbidden.
     ShapeError
         If a number is out of range.
     MissingDependencyError
         If a needed package is not installed.
+
+    Notes
+    -----
+    Of a service: the key is read from the environment (``OPENAI_API_KEY``; ``CO_API_KEY`` or
+    ``COHERE_API_KEY``) and shown nowhere. The host is logged as a warning before the first text
+    leaves. The fingerprint holds vendor, host and path, model, dimensions, prompts and input types;
+    what the vendor runs behind the name is not to be seen, so before a cache is added to, the
+    vector of a fixed text is compared with the one that the cache was begun with, and another one
+    is a `CacheError`. Each request's vectors are in the cache before the next answer is looked at:
+    a run that was stopped, also by ``kill -9``, sends only what it had no answer for. Tokens are
+    counted with tiktoken where its encoding is on this machine (nothing is downloaded for it), else
+    bounded by the bytes of the text. Prices are in ``embedsmith/backends/api/prices.json``, each
+    with its source and date; one that is not there is not guessed, and a table of one's own goes
+    before it::
+
+        {"schema": "embedsmith.prices/1", "prices": [{"host": "embed.example.com",
+         "model": "e5", "usd_per_million_tokens": "0.01", "date": "2026-11", "source": "contract"}]}
 
     Examples
     --------
@@ -92,8 +140,41 @@ def load_encoder(
     if not isinstance(given, str):
         msg = f"spec is {spec!r}; a string is expected. For a folder write f'st:{{folder}}'."
         raise ModelError(msg)
-    batch_size = as_count("batch_size", batch_size)
+    given_size = None if batch_size is None else as_count("batch_size", batch_size)
+    batch_size = DEFAULT_BATCH_SIZE if given_size is None else given_size
     kind, colon, name = spec.partition(":")
+    if allow_download:
+        refuse_offline("allow_download", offline=offline)
+    if colon and kind in VENDORS:
+        if truncate_dim is not None:
+            msg = (
+                f"truncate_dim={truncate_dim} is for models that run here. Ask {kind} for "
+                f"dimensions={truncate_dim} (--dimensions) instead."
+            )
+            raise ModelError(msg)
+        return _cached(
+            load_api_encoder(
+                kind,
+                name,
+                base_url=base_url,
+                dimensions=dimensions,
+                max_tokens=max_tokens,
+                query_prompt=query_prompt,
+                document_prompt=document_prompt,
+                batch_size=given_size,
+                max_cost=max_cost,
+                offline=offline,
+                options=api,
+            ),
+            cache,
+        )
+    for argument, value in (("base_url", base_url), ("dimensions", dimensions), ("api", api)):
+        if value is not None:
+            msg = (
+                f"{argument} is for services (openai:MODEL, cohere:MODEL), and {spec} runs here. "
+                "Leave it out."
+            )
+            raise ModelError(msg)
     model: BatchModel
     if colon and kind == "st":
         found = locate_model(name, allow_download=allow_download)
@@ -123,11 +204,19 @@ def load_encoder(
         )
     else:
         raise _unknown_spec(spec)
+    return _cached(model, cache)
+
+
+def _cached(
+    model: BatchModel, cache: EmbeddingCache | str | os.PathLike[str] | Literal[False] | None
+) -> Encoder:
     if cache is False:
         return model
-    return CachedEncoder(
-        model, cache if isinstance(cache, EmbeddingCache) else EmbeddingCache(cache)
-    )
+    folder = cache if isinstance(cache, EmbeddingCache) else EmbeddingCache(cache)
+    if isinstance(model, ApiEncoder) and model.known_dim is None:
+        # What is stored tells the width, which a service would have to be asked for.
+        model.assume_dim(folder.stored_dim(model.fingerprint, model.producer))
+    return CachedEncoder(model, folder)
 
 
 def _unknown_spec(spec: str) -> ModelError:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from embedsmith._deps import require
 from embedsmith._files import nearest_name
 from embedsmith.backends._model_folder import ModelFolder
+from embedsmith.backends._offline import refuse_offline
 from embedsmith.backends._packaged import PACKAGED, PackagedModel, find_packaged
 from embedsmith.exceptions import ModelError
 
@@ -56,6 +57,8 @@ def resolve_model(name: str | os.PathLike[str], *, allow_download: bool = False)
 
 def locate_model(name: str | os.PathLike[str], *, allow_download: bool = False) -> ResolvedModel:
     """Return the folder as `resolve_model` does, with a name for tables."""
+    if allow_download:
+        refuse_offline("allow_download=True (--allow-download)")
     text = os.fspath(name)
     if not text.strip():
         msg = "The model's name is empty. Write st:FOLDER or st:NAME, e.g. st:all-MiniLM-L6-v2."

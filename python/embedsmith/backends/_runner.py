@@ -22,6 +22,11 @@ __all__ = ["BatchRunner"]
 
 _logger = logging.getLogger(__name__)
 
+_REMEDY = (
+    "If the weights are float16, convert them to float32; else the weights are damaged: take the "
+    "model from its source again."
+)
+
 
 class BatchRunner:
     """Runs the batches of one call.
@@ -164,6 +169,10 @@ class BatchRunner:
             For the zero vector.
         """
         suspects = batch
+        if self._model.batch_invariant:
+            # No neighbour has a part in it, and a service would be paid for each further look.
+            bad = np.flatnonzero(_unusable(vectors))[:1]
+            suspects, vectors = batch[bad], vectors[bad]
         while len(suspects) > 1:
             middle = (len(suspects) + 1) // 2
             for half in (suspects[:middle], suspects[middle:]):
@@ -184,9 +193,8 @@ class BatchRunner:
         name = self._model.name
         if not np.isfinite(vectors[row]).all():
             msg = (
-                f"{name} answered NaN or infinity for {text}{alone}. If the weights are float16, "
-                "convert them to float32; else the weights are damaged: take the model from its "
-                "source again."
+                f"{name} answered NaN or infinity for {text}{alone}. "
+                f"{getattr(self._model, 'remedy', _REMEDY)}"
             )
             raise NonFiniteError(msg)
         msg = (

@@ -10,6 +10,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from embedsmith.exceptions import (
+    BudgetError,
     CacheError,
     ClusterError,
     DataError,
@@ -19,7 +20,9 @@ from embedsmith.exceptions import (
     MissingDependencyError,
     ModelError,
     NonFiniteError,
+    OfflineError,
     OutputError,
+    ServiceError,
     ShapeError,
 )
 
@@ -63,6 +66,9 @@ _CODES: dict[type[EmbedsmithError], ExitCode] = {
     OutputError: ExitCode.ENVIRONMENT,
     CacheError: ExitCode.ENVIRONMENT,
     ClusterError: ExitCode.ENVIRONMENT,
+    ServiceError: ExitCode.ENVIRONMENT,
+    OfflineError: ExitCode.ENVIRONMENT,
+    BudgetError: ExitCode.GATE,
 }
 
 

@@ -98,6 +98,9 @@ class TimedModel:
                     self.seconds += time.perf_counter() - self._since
 
     def _warm_up(self, role: Role) -> None:
+        # A service loads nothing, and would ask for money.
+        if getattr(self._model, "paid", False):
+            return
         start = time.perf_counter()
         # Weights that are there already were not loaded, and their first call is over.
         if getattr(self._model, "loaded", True):

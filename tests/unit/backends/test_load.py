@@ -39,7 +39,7 @@ def test_an_encoder_and_its_cached_form_are_encoders(tmp_path: Path) -> None:
     [
         ("all-MiniLM-L6-v2", r"Did you mean 'st:all-MiniLM-L6-v2'\?"),
         ("sst:folder", r"Valid: bm25; st:FOLDER.*Did you mean 'st:folder'\?"),
-        ("openai:x", r"no kind of model 'openai'\. Valid: bm25; st:"),
+        ("opnai:x", r"no kind of model 'opnai'\. Valid: bm25; st:.*openai:MODEL"),
         ("onnx:all-MiniLM-L6", r"no kind of model 'onnx'.*Did you mean 'st:all-MiniLM-L6-v2'\?"),
         ("", r"Did you mean 'st:all-MiniLM-L6-v2'\?"),
         ("bm52", r"Valid: bm25; st:.*Did you mean 'bm25'\?"),
