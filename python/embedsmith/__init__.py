@@ -13,7 +13,7 @@ from embedsmith._provided import provide
 
 if TYPE_CHECKING:
     from embedsmith import exceptions, integrations
-    from embedsmith.backends import load_encoder
+    from embedsmith.backends import export_model, load_encoder
     from embedsmith.backends.api import ApiOptions, Budget
     from embedsmith.datasets import (
         Corpus,
@@ -106,6 +106,7 @@ _HOMES: dict[str, str] = {
     "equivalence": "embedsmith.metrics",
     "evaluate": "embedsmith.evaluation",
     "evaluate_run": "embedsmith.metrics",
+    "export_model": "embedsmith.backends",
     "load_dataset": "embedsmith.datasets",
     "load_encoder": "embedsmith.backends",
     "load_task": "embedsmith.datasets",
@@ -163,6 +164,7 @@ __all__ = [
     "evaluate",
     "evaluate_run",
     "exceptions",
+    "export_model",
     "integrations",
     "load_dataset",
     "load_encoder",

@@ -9,7 +9,8 @@
     ├── DataError (ValueError)              a data set that contradicts itself
     │   └── ParseError                      a file that cannot be read: path, line and column
     ├── ModelError (ValueError)             a model folder or name that cannot be used
-    │   └── UnsafeModelError                a model that would run code or unpickle
+    │   ├── UnsafeModelError                a model that would run code or unpickle
+    │   └── ParityError                     an export that is too far from its original
     ├── DeviceError (RuntimeError)          a device asked for and not there
     ├── MissingDependencyError (ImportError)  an optional package that is not installed
     ├── OutOfMemoryError (MemoryError)      a result that no memory can hold
@@ -41,6 +42,7 @@ __all__ = [
     "OfflineError",
     "OutOfMemoryError",
     "OutputError",
+    "ParityError",
     "ParseError",
     "ServiceError",
     "ShapeError",
@@ -78,6 +80,10 @@ class ModelError(EmbedsmithError, ValueError):
 
 class UnsafeModelError(ModelError):
     """A model would run its own code or be unpickled; embedsmith refuses both."""
+
+
+class ParityError(ModelError):
+    """An export is further from its original than its tolerance; the message says by how much."""
 
 
 class DeviceError(EmbedsmithError, RuntimeError):

@@ -20,6 +20,7 @@ from embedsmith.backends._protocol import (
 )
 from embedsmith.backends._resolve import resolve_model
 from embedsmith.backends.bm25 import Bm25
+from embedsmith.backends.export import ExportResult, export_model
 
 __all__ = [
     "DEFAULT_BATCH_SIZE",
@@ -29,9 +30,11 @@ __all__ = [
     "Embedded",
     "EmbeddingCache",
     "Encoder",
+    "ExportResult",
     "Fingerprint",
     "Role",
     "TokenizedTexts",
+    "export_model",
     "load_encoder",
     "resolve_model",
     "user_cache_folder",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from embedsmith._typing import Json, Metric
 
-__all__ = ["NO_TOKEN_LIMIT", "SpaceConfig", "read_space"]
+__all__ = ["NO_TOKEN_LIMIT", "SpaceConfig", "pooling_modes", "read_space"]
 
 _TOKENIZER_FILES = (
     "tokenizer.json",
@@ -140,7 +140,7 @@ def read_space(
         document_prompt=_prompt(settings, ("document", "passage", "corpus"), document_prompt),
         metric=_METRICS[similarity],
         truncation_side=_truncation_side(first.folder),
-        pooling=tuple(mode for module in pooling for mode in _pooling_modes(module.config)),
+        pooling=tuple(mode for module in pooling for mode in pooling_modes(module.config)),
         normalize=any(module.kind == "Normalize" for module in folder.modules),
     )
 
@@ -223,7 +223,7 @@ def _truncation_side(folder: Path) -> str:
     return str(side or "right").lower()
 
 
-def _pooling_modes(config: Json) -> tuple[str, ...]:
+def pooling_modes(config: Json) -> tuple[str, ...]:
     """Return the modes in either of the two notations the library has used."""
     mode = config.get("pooling_mode")
     if mode is None:
@@ -241,7 +241,7 @@ def _declared_dim(folder: ModelFolder) -> int:
         if module.kind == "Pooling":
             width = config.get("embedding_dimension", config.get("word_embedding_dimension"))
             if width is not None:
-                return int(width) * len(_pooling_modes(config))
+                return int(width) * len(pooling_modes(config))
         if module.kind == "StaticEmbedding":
             return _static_dim(module.folder / "model.safetensors")
     kinds = ", ".join(module.kind for module in folder.modules)

@@ -11,6 +11,7 @@ from embedsmith.cli._compare import COMPARE_EPILOG, compare_command
 from embedsmith.cli._convert import CONVERT_EPILOG, convert_command
 from embedsmith.cli._doctor import DOCTOR_EPILOG, doctor_command
 from embedsmith.cli._eval import EVAL_EPILOG, eval_command
+from embedsmith.cli._export import EXPORT_EPILOG, export_command
 from embedsmith.cli._measure import MEASURE_EPILOG, measure_command
 from embedsmith.cli._report import REPORT_EPILOG, report_command
 from embedsmith.cli._validate import VALIDATE_EPILOG, validate_command
@@ -44,6 +45,7 @@ def build_app() -> typer.Typer:
     app.command("validate", epilog=VALIDATE_EPILOG)(validate_command)
     app.command("convert", epilog=CONVERT_EPILOG)(convert_command)
     app.command("doctor", epilog=DOCTOR_EPILOG)(doctor_command)
+    app.command("export", epilog=EXPORT_EPILOG)(export_command)
     return app
 
 

@@ -22,6 +22,7 @@ from embedsmith.exceptions import (
     NonFiniteError,
     OfflineError,
     OutputError,
+    ParityError,
     ServiceError,
     ShapeError,
 )
@@ -47,7 +48,8 @@ class ExitCode(enum.IntEnum):
 EXIT_CODES_HELP = """\
 Exit codes:
   0    done
-  1    a gate failed: compare --fail-if-worse found a model that is worse
+  1    a gate failed: compare --fail-if-worse found a model that is worse, or an export is too far
+       from its original
   2    usage: an option, a measure, or a model that does not exist
   3    data: a file or a data set that cannot be used
   4    environment: a missing package or device, a place that cannot be written
@@ -59,6 +61,7 @@ _CODES: dict[type[EmbedsmithError], ExitCode] = {
     ShapeError: ExitCode.USAGE,
     MeasureError: ExitCode.USAGE,
     ModelError: ExitCode.USAGE,
+    ParityError: ExitCode.GATE,
     NonFiniteError: ExitCode.DATA,
     DataError: ExitCode.DATA,
     DeviceError: ExitCode.ENVIRONMENT,
