@@ -12,6 +12,7 @@ from embedsmith.backends._offline import refuse_offline
 from embedsmith.backends._packaged import PACKAGED
 from embedsmith.backends._protocol import DEFAULT_BATCH_SIZE, BatchModel, Encoder
 from embedsmith.backends._resolve import locate_model
+from embedsmith.backends._texts import check_prompts
 from embedsmith.backends.api._encoder import ApiEncoder
 from embedsmith.backends.api._load import VENDORS, load_api_encoder
 from embedsmith.backends.fake import FakeEncoder
@@ -109,6 +110,8 @@ def load_encoder(
         If the network is needed and forbidden.
     ShapeError
         If a number is out of range.
+    DataError
+        If a prompt holds what UTF-8 cannot.
     MissingDependencyError
         If a needed package is not installed.
 
@@ -142,6 +145,7 @@ def load_encoder(
         raise ModelError(msg)
     given_size = None if batch_size is None else as_count("batch_size", batch_size)
     batch_size = DEFAULT_BATCH_SIZE if given_size is None else given_size
+    check_prompts(query_prompt=query_prompt, document_prompt=document_prompt)
     kind, colon, name = spec.partition(":")
     if allow_download:
         refuse_offline("allow_download", offline=offline)

@@ -16,6 +16,7 @@ from embedsmith._validate import as_count
 from embedsmith.backends._fingerprint import Fingerprint, canonical_json
 from embedsmith.backends._model_folder import ModelFolder, Module, read_json
 from embedsmith.backends._safetensors import tensor_table
+from embedsmith.backends._texts import check_prompts
 from embedsmith.exceptions import ModelError, ShapeError
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ def _prompt(settings: Json, names: tuple[str, ...], override: str | None) -> str
         prompt = prompts.get(name) if name is not None else None
         # Newer releases write "" for a role that has none, beside the one the author named.
         if prompt:
+            check_prompts(**{f"the prompt {name!r} of config_sentence_transformers.json": prompt})
             return str(prompt)
     return ""
 

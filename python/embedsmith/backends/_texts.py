@@ -10,7 +10,7 @@ from embedsmith.exceptions import DataError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["checked_texts", "excerpt", "text_key"]
+__all__ = ["check_prompts", "checked_texts", "excerpt", "text_key"]
 
 _EXCERPT = 60
 
@@ -41,19 +41,36 @@ def checked_texts(texts: Sequence[str]) -> list[str]:
                 "Drop it, or write '' for a missing text."
             )
             raise DataError(msg)
-        try:
-            # isascii() is a flag look-up: most texts are not encoded just to be checked.
-            if not text.isascii():
-                text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            msg = (
-                f"texts[{position}] holds a lone surrogate U+{ord(text[error.start]):04X} at "
-                f"character {error.start} ({excerpt(text)}), which UTF-8 cannot hold. Read the "
-                "file with the right encoding, or replace it: "
-                "text.encode('utf-8', 'replace').decode('utf-8')."
-            )
-            raise DataError(msg) from error
+        _check_encodable(f"texts[{position}]", text)
     return items
+
+
+def check_prompts(**prompts: str | None) -> None:
+    """Refuse prompts that UTF-8 cannot hold: they stand before every text.
+
+    Raises
+    ------
+    DataError
+        Naming the argument.
+    """
+    for name, prompt in prompts.items():
+        if prompt is not None:
+            _check_encodable(name, prompt)
+
+
+def _check_encodable(what: str, text: str) -> None:
+    try:
+        # isascii() is a flag look-up: most texts are not encoded just to be checked.
+        if not text.isascii():
+            text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        msg = (
+            f"{what} holds a lone surrogate U+{ord(text[error.start]):04X} at "
+            f"character {error.start} ({excerpt(text)}), which UTF-8 cannot hold. Read the "
+            "file with the right encoding, or replace it: "
+            "text.encode('utf-8', 'replace').decode('utf-8')."
+        )
+        raise DataError(msg) from error
 
 
 def text_key(role: str, prompt: str, text: str) -> bytes:

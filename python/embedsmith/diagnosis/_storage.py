@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from embedsmith._deps import pip_command
 from embedsmith._phrases import counted
 from embedsmith.backends._folders import CACHE_VARIABLE
+from embedsmith.backends._offline import OFFLINE_VARIABLE, is_offline
 from embedsmith.backends._packaged import PACKAGED
 from embedsmith.diagnosis._libraries import installed_version
 from embedsmith.diagnosis._machine import gibibytes
@@ -30,11 +31,12 @@ _NETWORK_KINDS = (
     "9p", "afs", "beegfs", "ceph", "cifs", "fuse.gcsfuse", "fuse.glusterfs", "fuse.rclone",
     "fuse.s3fs", "fuse.sshfs", "gpfs", "lustre", "nfs", "nfs4", "smb3", "smbfs",
 )  # fmt: skip
-_OFFLINE = ("EMBEDSMITH_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+# Of the hub's library.
+_HUB_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")
 _CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _KEYS = {"openai": ("OPENAI_API_KEY",), "cohere": ("CO_API_KEY", "COHERE_API_KEY")}
-_BASES = ("OPENAI_BASE_URL", "CO_API_URL")
+_BASES = {"openai": "OPENAI_BASE_URL", "cohere": "CO_API_URL"}
 _ON = frozenset({"1", "on", "true", "yes"})
 
 
@@ -192,13 +194,18 @@ def _hub_models() -> list[str]:
 
 def network_section() -> Section:
     """Tell what may leave this machine; looks at variables only, and shows no secret."""
-    offline = [name for name in _OFFLINE if os.environ.get(name, "").lower() in _ON]
+    offline = [OFFLINE_VARIABLE] if is_offline() else []
+    offline += [name for name in _HUB_OFFLINE if os.environ.get(name, "").lower() in _ON]
     findings = list(_network_findings())
     keys = {
         name: next((each for each in names if os.environ.get(each)), None)
         for name, names in _KEYS.items()
     }
-    hosts = {name: _host(value) for name in (*_BASES, *_PROXIES) if (value := os.environ.get(name))}
+    hosts = {
+        name: _host(value)
+        for name in (*_BASES.values(), *_PROXIES)
+        if (value := os.environ.get(name))
+    }
     facts = (
         Fact("offline", offline, ", ".join(offline) or "no switch is set"),
         *(
@@ -241,9 +248,13 @@ def _vendor(name: str, key: str | None, offline: list[str]) -> Ability:
     if installed_version(name) is None:
         install = pip_command("install", "embedsmith[api]")
         return cannot(name, f"{name} is not installed", "Install it.", install)
-    if _OFFLINE[0] in offline:
-        why = f"{_OFFLINE[0]} forbids every use of the network"
-        return cannot(name, why, "If that is not meant so, unset it.", f"unset {_OFFLINE[0]}")
+    if OFFLINE_VARIABLE in offline:
+        why = f"{OFFLINE_VARIABLE} forbids every use of the network"
+        return cannot(name, why, "If that is not meant so, unset it.", f"unset {OFFLINE_VARIABLE}")
+    base = os.environ.get(_BASES[name], "").strip()
+    if base:
+        with_key = f"with {key}" if key else "without a key"
+        return can(name, f"{name} is installed; {_host(base)}, {with_key}; it was not asked")
     if key is None:
         variable = _KEYS[name][0]
         return cannot(name, f"{variable} is not set", f"Put your key into {variable}.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from embedsmith.diagnosis._apart import Ended, Runner
+from embedsmith.diagnosis._apart import Ended, Runner, _whole_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +47,11 @@ def test_a_crash_is_told_by_its_signal_and_keeps_the_answers_before(
     ended = apart(do="crash")
     assert (ended.how, ended.reason) == ("crashed", "the process crashed (SIGABRT)")
     assert len(ended.answers) == 1
+
+
+def test_an_answer_that_was_cut_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "answers").write_text('{"a": 1}\n{"b": ', encoding="utf-8")
+    assert _whole_lines(tmp_path / "answers") == [{"a": 1}]
 
 
 def test_an_exit_that_is_not_pythons_is_a_crash(apart: Callable[..., Ended]) -> None:
