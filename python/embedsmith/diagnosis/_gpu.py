@@ -38,11 +38,6 @@ class Cards(NamedTuple):
     cards: tuple[dict[str, Any], ...]
     library: bool
 
-    @property
-    def cuda_major(self) -> int | None:
-        """The newest CUDA that the driver can serve."""
-        return None if self.cuda is None else int(self.cuda.partition(".")[0])
-
 
 def cards_of(ended: Ended) -> Cards:
     """Return what the driver told; nothing if asking it failed."""

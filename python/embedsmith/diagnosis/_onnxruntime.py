@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from embedsmith._deps import pip_command
 from embedsmith._phrases import counted
+from embedsmith.backends._cuda_libraries import cuda_remedy, missing_library
 from embedsmith.diagnosis._gpu import NO_CARD_FIX
 from embedsmith.diagnosis._libraries import installed_version
 from embedsmith.diagnosis._parts import Ability, Fact, Finding, Section, can, cannot
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from embedsmith.diagnosis._apart import Ended
     from embedsmith.diagnosis._gpu import Cards
 
-__all__ = ["CPU", "NOT_TRIED", "Trial", "cuda_fix", "onnxruntime_section", "trial_of"]
+__all__ = ["CPU", "NOT_TRIED", "Trial", "onnxruntime_section", "trial_of"]
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -26,25 +26,6 @@ TENSORRT = "TensorrtExecutionProvider"
 # It would send the tiny graph's input to a service; embedsmith never uses it.
 NOT_TRIED = frozenset({"AzureExecutionProvider"})
 _INSTALL = pip_command("install", "embedsmith[onnx]")
-# The last on PyPI that was built for CUDA 12; from 1.27 on they are built for CUDA 13.
-_LAST_FOR_CUDA_12 = "onnxruntime-gpu==1.26.0"
-_MISSING = re.compile(r"(lib[\w+-]+)\.so\.(\d+)[\d.]*: cannot open shared object file")
-# The line that names what a provider itself lacks; others name what it was offered before.
-_OF_PROVIDER = re.compile(r"with error: (?=lib)")
-# The packages of the toolkit carry the number of CUDA up to this one, and cuDNN's always.
-_NUMBERED = 12
-_PACKAGE_OF = {
-    "libcublas": "nvidia-cublas",
-    "libcublasLt": "nvidia-cublas",
-    "libcudart": "nvidia-cuda-runtime",
-    "libcudnn": "nvidia-cudnn",
-    "libcufft": "nvidia-cufft",
-    "libcurand": "nvidia-curand",
-    "libnvrtc": "nvidia-cuda-nvrtc",
-    "libnvJitLink": "nvidia-nvjitlink",
-    "libnvinfer": "tensorrt",
-    "libnvonnxparser": "tensorrt",
-}
 
 
 class Trial(NamedTuple):
@@ -60,9 +41,7 @@ def trial_of(provider: str, ended: Ended) -> Trial:
     answer = next((each for each in ended.answers if "right" in each), None)
     if answer is None or ended.how != "done":
         # What the native library wrote says more than the exception it ends with.
-        at = _OF_PROVIDER.search(ended.said)
-        missing = _MISSING.search(ended.said, at.end() if at else 0)
-        why = missing[0] if missing else ended.reason or "it did not answer"
+        why = missing_library(ended.said) or ended.reason or "it did not answer"
         return Trial(works=False, why=why, seconds=ended.seconds)
     if provider not in answer["used"]:
         return Trial(
@@ -77,43 +56,6 @@ def trial_of(provider: str, ended: Ended) -> Trial:
             seconds=ended.seconds,
         )
     return Trial(works=True, why="its numbers agree with the reference", seconds=ended.seconds)
-
-
-def cuda_fix(why: str, packages: RuntimePackages, cards: Cards) -> tuple[str, str | None]:
-    """Return what to do about a CUDA or TensorRT provider that did not come up, and the command.
-
-    Parameters
-    ----------
-    why : str
-        What the runtime said.
-    packages : RuntimePackages
-        For the CUDA version that it was built for.
-    cards : Cards
-        For the newest that the driver serves.
-    """
-    built = packages.cuda
-    major = int(built.partition(".")[0]) if built else None
-    if cards.cuda_major is not None and major is not None and cards.cuda_major < major:
-        fix = (
-            f"The driver serves up to CUDA {cards.cuda}, and this ONNX Runtime is built for CUDA "
-            f"{built}: update the driver, or install the last one that was built for CUDA 12."
-        )
-        return fix, pip_command("install", _LAST_FOR_CUDA_12)
-    missing = _MISSING.search(why)
-    if missing is None or missing[1] not in _PACKAGE_OF:
-        fix = (
-            "Install the CUDA libraries that this ONNX Runtime was built for; if they are there, "
-            "update the driver."
-        )
-        return fix, pip_command("install", "onnxruntime-gpu[cuda,cudnn]")
-    package = _PACKAGE_OF[missing[1]]
-    if package == "tensorrt":
-        package = f"tensorrt-cu{major or 13}"
-    elif major == _NUMBERED or (major is None and missing[2] == str(_NUMBERED)):
-        package = f"{package}-cu{_NUMBERED}"
-    elif package == "nvidia-cudnn":
-        package = f"{package}-cu{major or 13}"
-    return f"Install the library that is missing ({missing[1]}).", pip_command("install", package)
 
 
 def onnxruntime_section(
@@ -203,7 +145,7 @@ def _findings(
             )
             continue
         fix, command = (
-            cuda_fix(trial.why, packages, cards)
+            cuda_remedy(trial.why, built=packages.cuda, driver=cards.cuda)
             if name in {CUDA, TENSORRT}
             else ("Do not use it, or install what it needs.", None)
         )
@@ -267,4 +209,4 @@ def _on_card(
         return cannot(name, why, "Replace it by the package for GPUs.", command)
     if not cards.cards:
         return cannot(name, "there is no NVIDIA card that can be used", NO_CARD_FIX)
-    return cannot(name, trial.why, *cuda_fix(trial.why, packages, cards))
+    return cannot(name, trial.why, *cuda_remedy(trial.why, built=packages.cuda, driver=cards.cuda))

@@ -131,7 +131,7 @@ def test_a_driver_too_old_for_the_runtime_is_told_the_last_version_that_fits(
     section = section_of(tmp_path, "CUDA failure 35", old)
     found = finding(section, "cuda-provider-fails")
     assert "up to CUDA 12.4" in found.fix
-    assert str(found.command).endswith("onnxruntime-gpu==1.26.0")
+    assert str(found.command).endswith("'onnxruntime-gpu[cuda,cudnn]<1.27'")
     assert ability(section, "onnx-cuda").command == found.command
     assert not ability(section, "onnx-cuda").works
     assert ability(section, "onnx").works

@@ -80,12 +80,7 @@ def folder_aside(target: Path) -> Iterator[Path]:
         _sync(aside)
         if target.exists():
             target.rename(old)
-        try:
-            aside.rename(target)
-        except OSError:
-            if old.exists():
-                old.rename(target)
-            raise
+        aside.rename(target)
         _sync(target.absolute().parent)
     except OutputError:
         raise
@@ -96,6 +91,9 @@ def folder_aside(target: Path) -> Iterator[Path]:
         )
         raise OutputError(msg) from error
     finally:
+        if old.exists() and not target.exists():
+            # Stopped between the two renames, by an error or by Ctrl-C.
+            old.rename(target)
         for left in (aside, old):
             if left.exists():
                 shutil.rmtree(left)

@@ -76,7 +76,10 @@ class GraphRunner:
         options.log_severity_level = 3
         provider = _CUDA if device == "cuda" else "CPUExecutionProvider"
         try:
-            self._session = runtime.InferenceSession(str(graph), options, providers=[provider])
+            # Without its fallback, which would run on the CPU what fails on the device.
+            self._session = runtime.InferenceSession(
+                str(graph), options, providers=[provider], enable_fallback=0
+            )
         # onnxruntime's errors have no common class that is public.
         except Exception as error:
             msg = (

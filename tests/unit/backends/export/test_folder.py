@@ -8,19 +8,20 @@ import shutil
 import struct
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from embedsmith.backends import export_model
 from embedsmith.backends._export_manifest import ExportManifest
+from embedsmith.backends.export._folder import folder_aside
 from embedsmith.backends.export._texts import read_texts, sample_texts
 from embedsmith.exceptions import DataError, ModelError, OutputError, ParseError
 from tests.unit.backends.export.conftest import make_export_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 TEXTS = sample_texts()[:6]
 
@@ -97,6 +98,27 @@ def test_what_stood_there_still_stands_after_a_failure(
         export(model, out, force=True)
     assert ExportManifest.read(out) == first.manifest
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "source"]
+
+
+def test_what_stood_there_comes_back_after_a_stop_between_the_two_renames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "export"
+    target.mkdir()
+    (target / "a").write_text("before")
+    real = Path.rename
+
+    def rename(self: Path, to: Path) -> Path:
+        # The new folder's turn: the one before has left its place already.
+        if to == target and not self.name.endswith(".old"):
+            raise KeyboardInterrupt
+        return real(self, to)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(KeyboardInterrupt), folder_aside(target) as aside:
+        (aside / "a").write_text("after")
+    assert [(file.name, file.read_text()) for file in target.iterdir()] == [("a", "before")]
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(model: Path, tmp_path: Path) -> None:
