@@ -25,9 +25,10 @@ LAYERS = (
     ("reports", "integrations"),
     ("selection", "registry", "rollout", "reindex", "serving"),
     ("training", "mining", "synthesis", "labelling"),
-    ("evaluation", "diagnosis"),
+    ("evaluation", "diagnosis", "bulk"),
     ("backends", "datasets"),
     ("search", "metrics"),
+    ("_shard_file",),
     ("_core", "_validate", "_deps", "_cgroup", "_files", "_phrases", "_processor", "_provided"),
     ("exceptions", "_typing"),
 )

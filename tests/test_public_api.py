@@ -22,6 +22,7 @@ import embedsmith
 PUBLIC = (
     "embedsmith.backends",
     "embedsmith.backends.api",
+    "embedsmith.bulk",
     "embedsmith.datasets",
     "embedsmith.diagnosis",
     "embedsmith.evaluation",

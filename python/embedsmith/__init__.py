@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from embedsmith import exceptions, integrations
     from embedsmith.backends import export_model, load_encoder
     from embedsmith.backends.api import ApiOptions, Budget
+    from embedsmith.bulk import EmbeddingFolder, EmbeddingRun, embed_corpus
     from embedsmith.datasets import (
         Corpus,
         Dataset,
@@ -75,6 +76,8 @@ _HOMES: dict[str, str] = {
     "Corpus": "embedsmith.datasets",
     "Dataset": "embedsmith.datasets",
     "Diagnosis": "embedsmith.diagnosis",
+    "EmbeddingFolder": "embedsmith.bulk",
+    "EmbeddingRun": "embedsmith.bulk",
     "EvaluationResult": "embedsmith.evaluation",
     "Evaluator": "embedsmith.metrics",
     "Index": "embedsmith.search",
@@ -103,6 +106,7 @@ _HOMES: dict[str, str] = {
     "decide": "embedsmith.metrics",
     "doctor": "embedsmith.diagnosis",
     "effect_size": "embedsmith.metrics",
+    "embed_corpus": "embedsmith.bulk",
     "equivalence": "embedsmith.metrics",
     "evaluate": "embedsmith.evaluation",
     "evaluate_run": "embedsmith.metrics",
@@ -131,6 +135,8 @@ __all__ = [
     "Corpus",
     "Dataset",
     "Diagnosis",
+    "EmbeddingFolder",
+    "EmbeddingRun",
     "EvaluationResult",
     "Evaluator",
     "Index",
@@ -160,6 +166,7 @@ __all__ = [
     "decide",
     "doctor",
     "effect_size",
+    "embed_corpus",
     "equivalence",
     "evaluate",
     "evaluate_run",

@@ -51,7 +51,15 @@ __all__ = [
 
 
 class EmbedsmithError(Exception):
-    """Root of all errors raised on purpose."""
+    """Root of all errors raised on purpose.
+
+    Attributes
+    ----------
+    position : int or None
+        Place of the item at fault in the sequence that was passed, where one item is.
+    """
+
+    position: int | None = None
 
 
 class ShapeError(EmbedsmithError, ValueError):

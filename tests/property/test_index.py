@@ -99,7 +99,7 @@ def test_every_pass_over_stored_codes_finds_what_float32_finds(
     elif kind == "copies":
         corpus = corpus[rng.integers(0, min(n, 5), n)]
     index = es.Index(corpus, metric=metric)  # type: ignore[arg-type]
-    content = index._content
+    content = index._in_one_piece()
     with mock.patch.dict(os.environ, {"EMBEDSMITH_ISA": isa}):
         found = search_matrix(
             queries,

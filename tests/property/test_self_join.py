@@ -98,7 +98,7 @@ def test_pairs_and_neighbours_are_the_definition_bit_for_bit(
     least = data.draw(st.sampled_from((float(goodness.flat[place]), 0.5, -1.0)))
     k = data.draw(st.integers(1, len(rows) + 5))
     with mock.patch.dict(os.environ, {"EMBEDSMITH_ISA": isa}):
-        content = es.Index(rows, metric=metric)._content
+        content = es.Index(rows, metric=metric)._in_one_piece()
         sign = -1.0 if metric == "l2" else 1.0
         pairs = pairs_within(content, sign * least, max_pairs=10_000, **how)
         hits = neighbours_within(content, k, stats=False, **how)

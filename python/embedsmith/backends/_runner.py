@@ -184,7 +184,8 @@ class BatchRunner:
                 break
         row = int(np.argmax(_unusable(vectors)))
         at = int(suspects[row])
-        text = f"texts[{self._position(int(places[at]))}] ({excerpt(tokenized.texts[at])})"
+        position = self._position(int(places[at]))
+        text = f"texts[{position}] ({excerpt(tokenized.texts[at])})"
         alone = (
             ""
             if len(suspects) == 1
@@ -196,12 +197,16 @@ class BatchRunner:
                 f"{name} answered NaN or infinity for {text}{alone}. "
                 f"{getattr(self._model, 'remedy', _REMEDY)}"
             )
-            raise NonFiniteError(msg)
+            not_finite = NonFiniteError(msg)
+            not_finite.position = position
+            raise not_finite
         msg = (
             f"{name} answered the zero vector for {text}{alone}, which is equally far from "
             "everything. Drop this text, or use another model."
         )
-        raise ModelError(msg)
+        zero = ModelError(msg)
+        zero.position = position
+        raise zero
 
 
 def _unusable(vectors: F32Array) -> BoolArray:

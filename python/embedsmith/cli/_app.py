@@ -10,6 +10,7 @@ from embedsmith import _core
 from embedsmith.cli._compare import COMPARE_EPILOG, compare_command
 from embedsmith.cli._convert import CONVERT_EPILOG, convert_command
 from embedsmith.cli._doctor import DOCTOR_EPILOG, doctor_command
+from embedsmith.cli._embed import EMBED_EPILOG, embed_command
 from embedsmith.cli._eval import EVAL_EPILOG, eval_command
 from embedsmith.cli._export import EXPORT_EPILOG, export_command
 from embedsmith.cli._measure import MEASURE_EPILOG, measure_command
@@ -39,6 +40,7 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_options)
     app.command("eval", epilog=EVAL_EPILOG)(eval_command)
+    app.command("embed", epilog=EMBED_EPILOG)(embed_command)
     app.command("compare", epilog=COMPARE_EPILOG)(compare_command)
     app.command("report", epilog=REPORT_EPILOG)(report_command)
     app.command("measure", epilog=MEASURE_EPILOG)(measure_command)

@@ -11,6 +11,12 @@ from embedsmith.datasets._load_task import load_task
 from embedsmith.datasets._qrels import Qrels
 from embedsmith.datasets._reranking import RerankingSet
 from embedsmith.datasets._run import Run
+from embedsmith.datasets._stream import (
+    CorpusFormat,
+    DocumentBlock,
+    DocumentStream,
+    stream_corpus,
+)
 from embedsmith.datasets._task_data import TaskData
 from embedsmith.datasets._text_pairs import LabelledPairs, ParallelTexts, ScoredPairs
 from embedsmith.datasets._texts import Corpus, Queries
@@ -18,7 +24,10 @@ from embedsmith.datasets._texts import Corpus, Queries
 __all__ = [
     "Conversion",
     "Corpus",
+    "CorpusFormat",
     "Dataset",
+    "DocumentBlock",
+    "DocumentStream",
     "FileCheck",
     "FileFault",
     "Holds",
@@ -36,4 +45,5 @@ __all__ = [
     "convert_file",
     "load_dataset",
     "load_task",
+    "stream_corpus",
 ]

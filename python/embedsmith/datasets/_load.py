@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from embedsmith.datasets._dataset import Dataset
     from embedsmith.datasets._passages import Collapse
 
-__all__ = ["load_dataset"]
+__all__ = ["SAMPLE_PREFIX", "load_dataset"]
 
 Format = Literal["beir", "jsonl"]
-_SAMPLE = "sample:"
+SAMPLE_PREFIX = "sample:"
 
 
 def load_dataset(
@@ -94,12 +94,12 @@ def load_dataset(
         msg = f"format={format!r} is unknown. Choose one of {', '.join(get_args(Format))}."
         raise DataError(msg)
     name = os.fspath(path)
-    if name.startswith(_SAMPLE):
+    if name.startswith(SAMPLE_PREFIX):
         if format == "jsonl":
             msg = f"{name} is in BEIR's layout. Leave format out, or pass format='beir'."
             raise DataError(msg)
         data = _load_sample(
-            name.removeprefix(_SAMPLE),
+            name.removeprefix(SAMPLE_PREFIX),
             split=split,
             allow_missing=allow_missing,
             collapse=collapse,
@@ -121,7 +121,9 @@ def _load_sample(
     # Nothing beside the listed names is opened: a name is no path.
     names = sorted(entry.name for entry in samples.iterdir()) if samples.is_dir() else []
     if name not in names:
-        known = ", ".join(f"'{_SAMPLE}{known}'" for known in names) or "none in this installation"
+        known = (
+            ", ".join(f"'{SAMPLE_PREFIX}{known}'" for known in names) or "none in this installation"
+        )
         msg = f"there is no sample {name!r}. Those that exist: {known}."
         raise DataError(msg)
     with resources.as_file(samples / name) as folder:

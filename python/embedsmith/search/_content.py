@@ -80,6 +80,14 @@ class IndexContent:
     fingerprint: str | None
     room: _Room | None = None
 
+    def __len__(self) -> int:
+        return int(self.vectors.shape[0])
+
+    @property
+    def dim(self) -> int:
+        """Width of a vector."""
+        return int(self.vectors.shape[1])
+
 
 def built(
     corpus: CorpusMatrix,

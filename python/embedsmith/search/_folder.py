@@ -1,18 +1,21 @@
-"""A folder of shards: one corpus in several ``.npy`` files.
+"""A folder of shards: one corpus in several ``.npy`` or ``.safetensors`` files.
 
 The convention, for whoever writes one:
 
 - Each shard is a ``.npy`` file (``numpy.save``) with one matrix of numbers, a row per document, all
-  of one width. They lie in the folder itself. Hidden files and other endings are not looked at.
-- Without a manifest, the shards follow each other in the order of their names; names that hold
-  numbers need leading zeros, ``00000.npy``.
+  of one width; or a ``.safetensors`` file with such a matrix named ``vectors`` and, where a row of
+  it has to be multiplied by a number of its own, those numbers named ``scales``. They lie in the
+  folder itself. Hidden files and other endings are not looked at.
+- Without a manifest, all shards are ``.npy`` files and follow each other in the order of their
+  names; names that hold numbers need leading zeros, ``00000.npy``.
 - With a manifest, ``shards.json``, they follow each other as listed there. Written last, under
   another name first and then renamed, it also says that the folder is whole::
 
       {"version": 1, "shards": [{"file": "00000.npy", "rows": 100000}, ...]}
 
   Every ``.npy`` file of the folder is listed, with its number of rows. Other keys are the writer's
-  own, such as the fingerprint of the embedding space.
+  own, such as the fingerprint of the embedding space. ``embedsmith embed`` writes such folders; see
+  ``embedsmith.EmbeddingFolder``.
 """
 
 from __future__ import annotations
@@ -23,21 +26,54 @@ from typing import TYPE_CHECKING, Any
 
 from embedsmith._files import nearest_name
 from embedsmith._phrases import counted
+from embedsmith._shard_file import SHARD_ENDING
 from embedsmith.exceptions import DataError
+from embedsmith.search._scaled import shard_file_source
 from embedsmith.search._sources import npy_source
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from embedsmith.search._sources import NpySource
+    from embedsmith.search._sources import Source
 
-__all__ = ["MANIFEST", "folder_sources"]
+__all__ = ["MANIFEST", "UNFINISHED", "folder_manifest", "folder_sources"]
 
 MANIFEST = "shards.json"
+# Stands in place of the manifest as long as the folder is being written for the first time.
+UNFINISHED = "unfinished.json"
 _VERSION = 1
 
 
-def folder_sources(folder: Path) -> list[NpySource]:
+def folder_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a folder of shards, whose list of shards was checked.
+
+    Raises
+    ------
+    DataError
+        If there is none, or it is no list of shards.
+    """
+    path = folder / MANIFEST
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        unfinished = (folder / UNFINISHED).exists()
+        msg = (
+            f"{folder} holds embeddings that are not complete: the run that writes them was "
+            "stopped. Give its command again, and it goes on."
+            if unfinished
+            else f"{folder} has no {MANIFEST}; name a folder that embedsmith embed wrote."
+        )
+        raise DataError(msg) from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        msg = f"{path} cannot be read: {reason}. Check the folder."
+        raise DataError(msg) from error
+    _parse(path, text)
+    content: dict[str, Any] = json.loads(text)
+    return content
+
+
+def folder_sources(folder: Path) -> list[Source]:
     """Look at the shards of a folder, in order.
 
     Raises
@@ -46,11 +82,8 @@ def folder_sources(folder: Path) -> list[NpySource]:
         If there are none, their order is unclear, or they are not what the manifest lists.
     """
     try:
-        present = sorted(
-            entry.name
-            for entry in folder.iterdir()
-            if entry.name.endswith(".npy") and not entry.name.startswith(".")
-        )
+        files = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+        present = [name for name in files if name.endswith(".npy")]
         manifest = folder / MANIFEST
         text = manifest.read_text(encoding="utf-8") if manifest.exists() else None
     except (OSError, UnicodeDecodeError) as error:
@@ -58,6 +91,8 @@ def folder_sources(folder: Path) -> list[NpySource]:
         msg = f"{folder} cannot be read: {reason}. Check the folder and its {MANIFEST}."
         raise DataError(msg) from error
     if text is None:
+        if not present and (folder / UNFINISHED).exists():
+            folder_manifest(folder)
         _refuse_unclear_order(folder, present)
         return [
             npy_source(_label(i, folder / name), folder / name) for i, name in enumerate(present)
@@ -72,15 +107,16 @@ def folder_sources(folder: Path) -> list[NpySource]:
             "whether it belongs to the corpus. List it, or move it elsewhere."
         )
         raise DataError(msg)
-    sources = []
+    sources: list[Source] = []
     for number, (name, rows) in enumerate(listed):
         path = folder / name
-        if name not in present:
+        if name not in files:
             near = nearest_name(path)
             hint = f" (near it lies {near.name})" if near is not None else ""
             msg = f"{manifest} lists {name}, which is not there{hint}. Write the folder again."
             raise DataError(msg)
-        source = npy_source(_label(number, path), path)
+        look = shard_file_source if name.endswith(SHARD_ENDING) else npy_source
+        source = look(_label(number, path), path)
         if source.rows != rows:
             msg = (
                 f"{source.label} has {counted(source.rows, 'row')}, and {manifest} says {rows}. "

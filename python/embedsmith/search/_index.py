@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedsmith._validate import (
@@ -14,10 +15,11 @@ from embedsmith._validate import (
     as_progress,
     fitting,
 )
-from embedsmith.exceptions import ShapeError
+from embedsmith.exceptions import ModelError, ShapeError
 from embedsmith.search._content import IndexContent, built, extended
 from embedsmith.search._index_file import read_index, write_index
 from embedsmith.search._pairs import MAX_PAIRS, Pairs, neighbours_within, pairs_within
+from embedsmith.search._sharded import ShardedContent, open_shards
 from embedsmith.search._topk import TopK, search_matrix
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ class Index:
     array([[1, 2]])
     """
 
-    _content: IndexContent
+    _content: IndexContent | ShardedContent
 
     def __init__(
         self,
@@ -94,7 +96,7 @@ class Index:
         self._adding = threading.Lock()
 
     def __len__(self) -> int:
-        return int(self._content.vectors.shape[0])
+        return len(self._content)
 
     def __repr__(self) -> str:
         return f"Index({len(self)} rows, dim={self.dim}, metric={self.metric!r})"
@@ -102,7 +104,7 @@ class Index:
     @property
     def dim(self) -> int:
         """Width of a vector."""
-        return int(self._content.vectors.shape[1])
+        return self._content.dim
 
     @property
     def metric(self) -> Metric:
@@ -124,6 +126,7 @@ class Index:
         threads: int | None = None,
         stats: bool = False,
         progress: Progress | None = None,
+        fingerprint: Any = None,
     ) -> TopK:
         """Return the best ``k`` rows for each query, exactly.
 
@@ -143,6 +146,9 @@ class Index:
             Threads for this search.
         stats, progress
             As in :func:`embedsmith.topk`.
+        fingerprint : Fingerprint or str, optional
+            Identity of the space that the queries are of, such as ``encoder.fingerprint``. If the
+            index knows its own, another one is refused.
 
         Returns
         -------
@@ -153,10 +159,23 @@ class Index:
         ------
         ShapeError
             If the width is not the index's, or ``k < 1``.
+        ModelError
+            If the queries are of another embedding space.
         NonFiniteError
             If a query holds NaN or infinity, or a file's vector was damaged to NaN.
         """
         content = self._content
+        _refuse_other_space(content.fingerprint, fingerprint)
+        if isinstance(content, ShardedContent):
+            return content.search(
+                queries,
+                k=k,
+                exclude=exclude,
+                where=where,
+                threads=threads,
+                stats=stats,
+                progress=as_progress(progress),
+            )
         return search_matrix(
             as_matrix("queries", queries),
             CorpusMatrix(content.vectors, content.half),
@@ -207,7 +226,7 @@ class Index:
             If there are more than ``max_pairs`` pairs.
         """
         return pairs_within(
-            self._content, threshold, max_pairs=max_pairs, threads=threads, progress=progress
+            self._in_one_piece(), threshold, max_pairs=max_pairs, threads=threads, progress=progress
         )
 
     def topk_self(
@@ -241,7 +260,8 @@ class Index:
         NonFiniteError
             If a file's vector was damaged to NaN.
         """
-        return neighbours_within(self._content, k, threads=threads, stats=stats, progress=progress)
+        content = self._in_one_piece()
+        return neighbours_within(content, k, threads=threads, stats=stats, progress=progress)
 
     def add(self, vectors: Any, *, threads: int | None = None) -> None:
         """Append rows; they get the numbers that follow the last one.
@@ -266,7 +286,7 @@ class Index:
         more = as_corpus("vectors", vectors)
         threads = None if threads is None else as_count("threads", threads)
         with self._adding:
-            content = self._content
+            content = self._in_one_piece()
             more = fitting("vectors", more, content.half)
             if more.values.shape[1] != self.dim:
                 msg = (
@@ -292,20 +312,22 @@ class Index:
         OutputError
             If the place cannot be written; what was there before stays.
         """
-        write_index(path, self._content)
+        write_index(path, self._in_one_piece())
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, verify: bool = False) -> Index:
-        """Open a saved index, memory-mapped.
+        """Open a saved index, or a folder of embeddings, memory-mapped.
 
-        Vectors are read from the file as a search needs them.
+        Vectors are read from the files as a search needs them.
 
         Parameters
         ----------
         path : path-like
-            A file that :meth:`save` wrote.
+            A file that :meth:`save` wrote, or a folder that :func:`embedsmith.embed_corpus` wrote.
+            A folder is searched as it is: it has no codes, so each search reads all of it, and
+            it can neither grow nor be compared with itself here.
         verify : bool, default False
-            Also read all vectors and compare their SHA-256. The header and the norms are
+            Also read all vectors and compare their SHA-256. The header and the norms of a file are
             always verified; without this, a vector damaged on disk goes unnoticed unless it
             becomes NaN in a search.
 
@@ -316,9 +338,35 @@ class Index:
         Raises
         ------
         DataError
-            If the file is missing, foreign, truncated, damaged, or of a newer version.
+            If the file is missing, foreign, truncated, damaged, or of a newer version; if the
+            folder is not complete.
         """
+        place = Path(path)
         index = cls.__new__(cls)
-        index._content = read_index(path, verify=verify)  # noqa: SLF001
+        index._content = (  # noqa: SLF001
+            open_shards(place, verify=verify)
+            if place.is_dir()
+            else read_index(place, verify=verify)
+        )
         index._adding = threading.Lock()  # noqa: SLF001
         return index
+
+    def _in_one_piece(self) -> IndexContent:
+        """Return the content, unless it is a folder's."""
+        if isinstance(self._content, ShardedContent):
+            msg = (
+                "this index was opened from a folder of shards, which is only searched. For all "
+                "else build an embedsmith.Index of the vectors that EmbeddingFolder gives."
+            )
+            raise ShapeError(msg)
+        return self._content
+
+
+def _refuse_other_space(own: str | None, asked: Any) -> None:
+    digest = getattr(asked, "digest", asked)
+    if own is not None and digest is not None and digest != own:
+        msg = (
+            f"the queries are of the embedding space {str(digest)[:12]}, and the index holds "
+            f"vectors of {own[:12]}. Embed them with the model that the index was built with."
+        )
+        raise ModelError(msg)

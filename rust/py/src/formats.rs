@@ -158,6 +158,40 @@ fn read_corpus(py: Python<'_>, path: PathBuf) -> PyResult<TwoTuples<'_>> {
     two_tuples(py, detached(py, |go| formats::read_corpus(&path, go))?)
 }
 
+/// Documents of a file one after the other; to be used by the thread that opened it.
+// What unpacks a file is bound to its thread.
+#[pyclass(unsendable, module = "embedsmith._core")]
+struct DocumentStream(formats::DocumentStream);
+
+#[pymethods]
+impl DocumentStream {
+    /// Opens JSON lines whose fields have these names, or plain lines if there are none.
+    #[new]
+    #[pyo3(signature = (path, fields = None))]
+    fn new(path: PathBuf, fields: Option<(String, String, String)>) -> PyResult<Self> {
+        let fields = fields.map(|(id, text, title)| formats::TextFields { id, text, title });
+        let stream = formats::DocumentStream::open(&path, fields);
+        stream.map(Self).map_err(|error| to_py(&error))
+    }
+
+    /// Lines, ids and texts of the next documents; none at the end.
+    #[pyo3(name = "next")]
+    fn take(
+        &mut self,
+        most: usize,
+        text_bytes: usize,
+    ) -> PyResult<(Vec<u64>, Vec<String>, Vec<String>)> {
+        let seen = self.0.next(most, text_bytes).map_err(|error| to_py(&error))?;
+        let mut columns = (Vec::new(), Vec::new(), Vec::new());
+        for document in seen {
+            columns.0.push(document.line);
+            columns.1.push(document.id);
+            columns.2.push(document.text);
+        }
+        Ok(columns)
+    }
+}
+
 /// Reads BEIR queries: ids and texts.
 #[pyfunction]
 fn read_queries(py: Python<'_>, path: PathBuf) -> PyResult<TwoTuples<'_>> {
@@ -329,6 +363,7 @@ fn write_qrels_table(
 
 /// Adds this file's functions to the module.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<DocumentStream>()?;
     module.add_class::<QrelsLists>()?;
     module.add_class::<RunLists>()?;
     module.add_function(wrap_pyfunction!(read_qrels, module)?)?;

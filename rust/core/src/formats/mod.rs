@@ -36,7 +36,7 @@ pub use qrels::{QrelsFormat, write_qrels};
 pub use ranked::{Reading, rankings};
 pub use read::{read_qrels, read_run};
 pub use run::write_run;
-pub use texts::{Texts, read_corpus, read_queries};
+pub use texts::{Document, DocumentStream, TextFields, Texts, read_corpus, read_queries};
 pub use write::{TableFormat, Written, write_table};
 
 #[cfg(test)]

@@ -25,6 +25,76 @@ const TEXT_ALIASES: [&str; 9] = [
     "abstract",
 ];
 
+/// What a file of JSON lines calls a document's fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextFields {
+    /// The id.
+    pub id: String,
+    /// The text.
+    pub text: String,
+    /// The title, which need not be there.
+    pub title: String,
+}
+
+impl Default for TextFields {
+    fn default() -> Self {
+        Self { id: "_id".into(), text: "text".into(), title: "title".into() }
+    }
+}
+
+/// One document of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Number of its line, from 1.
+    pub line: u64,
+    /// Its id; the line's number in a file of plain lines.
+    pub id: String,
+    /// What is embedded of it.
+    pub text: String,
+}
+
+/// Documents one after the other, in as much memory as one takes. Repeated ids are not looked for.
+pub struct DocumentStream {
+    lines: Lines<'static>,
+    /// None: each line is a text.
+    fields: Option<TextFields>,
+}
+
+impl DocumentStream {
+    /// Opens a file of JSON lines, or of plain lines if there are no `fields`.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] if the system refuses, or the path is a folder.
+    pub fn open(path: &Path, fields: Option<TextFields>) -> Result<Self> {
+        // Each call reads a few documents, so whoever calls can stop between them. A closure that
+        // captures nothing takes no memory: nothing is lost.
+        Ok(Self { lines: Lines::open(path, Box::leak(Box::new(|| true)))?, fields })
+    }
+
+    /// The next documents, until there are `most` of them or their texts take `bytes`; none at the end.
+    ///
+    /// # Errors
+    /// [`Error::Parse`] with the place.
+    pub fn next(&mut self, most: usize, bytes: usize) -> Result<Vec<Document>> {
+        let mut seen = Vec::new();
+        let mut taken = 0;
+        while seen.len() < most && taken < bytes && self.lines.advance()? {
+            let line = self.lines.number();
+            let (id, text) = match &self.fields {
+                None => (line.to_string(), self.lines.text().to_owned()),
+                Some(fields) => {
+                    let object = Object::parse(&self.lines)?;
+                    let id = object.id(&fields.id, object.require(&fields.id, &ID_ALIASES)?)?;
+                    (id, document(&object, fields)?)
+                }
+            };
+            taken += text.len();
+            seen.push(Document { line, id, text });
+        }
+        Ok(seen)
+    }
+}
+
 /// Texts with their ids, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Texts {
@@ -52,17 +122,20 @@ pub fn read_queries(path: &Path, keep_going: KeepGoing<'_>) -> Result<Texts> {
 }
 
 pub(super) fn parse_corpus(lines: &mut Lines<'_>) -> Result<Texts> {
-    parse(lines, "documents", |object| {
-        let text = object.string("text", object.require("text", &TEXT_ALIASES)?)?;
-        let Some(title) = object.get("title") else {
-            return Ok(text);
-        };
-        let title = object.string("title", title)?;
-        Ok(match (title.trim().is_empty(), text.trim().is_empty()) {
-            (true, _) => text,
-            (false, true) => title,
-            (false, false) => format!("{title} {text}"),
-        })
+    parse(lines, "documents", |object| document(object, &TextFields::default()))
+}
+
+/// What is embedded of a document.
+fn document(object: &Object<'_, '_>, fields: &TextFields) -> Result<String> {
+    let text = object.string(&fields.text, object.require(&fields.text, &TEXT_ALIASES)?)?;
+    let Some(title) = object.get(&fields.title) else {
+        return Ok(text);
+    };
+    let title = object.string(&fields.title, title)?;
+    Ok(match (title.trim().is_empty(), text.trim().is_empty()) {
+        (true, _) => text,
+        (false, true) => title,
+        (false, false) => format!("{title} {text}"),
     })
 }
 
@@ -208,6 +281,39 @@ mod tests {
                 "c.jsonl:3:1: found the _id \"7\" again (first in line 1), and 1 more"
             )
         );
+    }
+
+    #[test]
+    fn a_stream_gives_what_the_reader_gives_in_parts() {
+        let path = std::env::temp_dir().join(format!("embedsmith-stream-{}", std::process::id()));
+        let line = |id: &str| format!("{{\"_id\": {id}, \"title\": \"T\", \"text\": \"x y\"}}\n\n");
+        std::fs::write(&path, [line("1"), line("\"b\""), line("3")].concat()).unwrap();
+        let mut stream = DocumentStream::open(&path, Some(TextFields::default())).unwrap();
+        let mut seen = Vec::new();
+        loop {
+            let part = stream.next(2, 1 << 20).unwrap();
+            assert!(part.len() <= 2);
+            if part.is_empty() {
+                break;
+            }
+            seen.extend(part);
+        }
+        let lines: Vec<_> = seen.iter().map(|document| document.line).collect();
+        let ids: Vec<_> = seen.iter().map(|document| document.id.as_str()).collect();
+        assert_eq!((lines, ids), (vec![1, 3, 5], vec!["1", "b", "3"]));
+        assert!(seen.iter().all(|document| document.text == "T x y"));
+        assert!(stream.next(2, 1 << 20).unwrap().is_empty());
+
+        let fields = TextFields { id: "_id".into(), text: "title".into(), title: "nothing".into() };
+        let mut stream = DocumentStream::open(&path, Some(fields)).unwrap();
+        let one = stream.next(9, 1).unwrap();
+        assert_eq!(one, [Document { line: 1, id: "1".into(), text: "T".into() }]);
+
+        let mut stream = DocumentStream::open(&path, None).unwrap();
+        let all = stream.next(9, 1 << 20).unwrap();
+        assert_eq!((all.len(), all[2].id.as_str()), (3, "5"));
+        assert_eq!(all[2].text, line("3").trim_end());
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]
