@@ -11,11 +11,12 @@ from embedsmith.backends._cached import CachedEncoder
 from embedsmith.backends._offline import refuse_offline
 from embedsmith.backends._packaged import PACKAGED
 from embedsmith.backends._protocol import DEFAULT_BATCH_SIZE, BatchModel, Encoder
-from embedsmith.backends._resolve import locate_model
+from embedsmith.backends._resolve import folder_of, locate_model
 from embedsmith.backends._texts import check_prompts
 from embedsmith.backends.api._encoder import ApiEncoder
 from embedsmith.backends.api._load import VENDORS, load_api_encoder
 from embedsmith.backends.fake import FakeEncoder
+from embedsmith.backends.onnx import OnnxEncoder
 from embedsmith.backends.sentence_transformers import SentenceTransformerEncoder
 from embedsmith.exceptions import DeviceError, ModelError
 
@@ -29,8 +30,8 @@ __all__ = ["load_encoder"]
 
 _LEXICAL = "bm25"
 _VALID = (
-    f"{_LEXICAL}; st:FOLDER or st:NAME (sentence-transformers); openai:MODEL, cohere:MODEL "
-    "(services)"
+    f"{_LEXICAL}; st:FOLDER or st:NAME (sentence-transformers); onnx:FOLDER (an export); "
+    "openai:MODEL, cohere:MODEL (services)"
 )
 
 
@@ -62,9 +63,11 @@ def load_encoder(
     ----------
     spec : str
         ``"st:FOLDER"``, or ``"st:NAME"`` for an installed package or the local hub cache;
+        ``"onnx:FOLDER"`` for an export, or a sentence-transformers folder with an ONNX graph;
         ``"openai:MODEL"`` for OpenAI or any server that speaks its protocol, ``"cohere:MODEL"``.
     device : str, default "cpu"
-        ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; there is no fallback. A service has its own.
+        ``"cpu"``, ``"cuda"`` or ``"cuda:N"``, for ``onnx:`` also ``"tensorrt"``; there is no
+        fallback. A service has its own.
     batch_size : int, optional
         Texts per forward pass; default 32. Of a service, texts per request: default 128, and no
         more than it takes.
@@ -172,13 +175,7 @@ def load_encoder(
             ),
             cache,
         )
-    for argument, value in (("base_url", base_url), ("dimensions", dimensions), ("api", api)):
-        if value is not None:
-            msg = (
-                f"{argument} is for services (openai:MODEL, cohere:MODEL), and {spec} runs here. "
-                "Leave it out."
-            )
-            raise ModelError(msg)
+    _refuse_service_options(spec, base_url=base_url, dimensions=dimensions, api=api)
     model: BatchModel
     if colon and kind == "st":
         found = locate_model(name, allow_download=allow_download)
@@ -195,6 +192,17 @@ def load_encoder(
             trust_remote_code=trust_remote_code,
             packaged=found.packaged,
         )
+    elif colon and kind == "onnx":
+        model = OnnxEncoder(
+            folder_of(name),
+            spec=spec,
+            device=device,
+            batch_size=given_size,
+            max_tokens=max_tokens,
+            query_prompt=query_prompt,
+            document_prompt=document_prompt,
+            truncate_dim=truncate_dim,
+        )
     elif colon and kind == "fake" and name.isdecimal():
         if device != "cpu":
             msg = f"{spec} runs on the CPU only. Use device='cpu' (--device cpu)."
@@ -209,6 +217,16 @@ def load_encoder(
     else:
         raise _unknown_spec(spec)
     return _cached(model, cache)
+
+
+def _refuse_service_options(spec: str, **options: object) -> None:
+    for argument, value in options.items():
+        if value is not None:
+            msg = (
+                f"{argument} is for services (openai:MODEL, cohere:MODEL), and {spec} runs here. "
+                "Leave it out."
+            )
+            raise ModelError(msg)
 
 
 def _cached(
@@ -230,8 +248,10 @@ def _unknown_spec(spec: str) -> ModelError:
         return ModelError(msg)
     if difflib.get_close_matches(kind.lower(), [_LEXICAL], n=1):
         meant = _LEXICAL
+    elif colon and difflib.get_close_matches(kind.lower(), ["onnx"], n=1, cutoff=0.75):
+        meant = f"onnx:{name}"
     else:
-        # The only other kind; a name that is known is offered as it is written.
+        # The usual kind; a name that is known is offered as it is written.
         bare = (name if colon else spec).strip() or next(iter(PACKAGED))
         meant = f"st:{next(iter(difflib.get_close_matches(bare, PACKAGED, n=1, cutoff=0.7)), bare)}"
     wrong = (

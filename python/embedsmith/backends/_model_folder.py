@@ -32,6 +32,7 @@ _TOKENIZING = frozenset({"Transformer", "StaticEmbedding"})
 _BERT_CONFIGS = "sentence_*_config.json"
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
+_GRAPHS_AND_WEIGHTS = frozenset({".safetensors", ".onnx", ".onnx_data", ".data"})
 # What says how to load, but not which files.
 _LOADING = frozenset({"attn_implementation", "torch_dtype", "dtype", "add_pooling_layer"})
 # Written for people.
@@ -80,7 +81,9 @@ class ModelFolder:
     dtypes: tuple[str, ...]
 
     @classmethod
-    def read(cls, path: Path, *, trust_remote_code: bool = False) -> ModelFolder:
+    def read(
+        cls, path: Path, *, trust_remote_code: bool = False, torch_weights: bool = True
+    ) -> ModelFolder:
         """Check a folder and return what its JSON files say.
 
         Parameters
@@ -89,6 +92,9 @@ class ModelFolder:
             Folder with a ``modules.json``.
         trust_remote_code : bool, default False
             Accept Python files, ``auto_map`` and modules of other packages. Pickles stay refused.
+        torch_weights : bool, default True
+            Look for the weights that torch would load; without, none are needed and none are
+            listed.
 
         Raises
         ------
@@ -100,9 +106,13 @@ class ModelFolder:
         _check_is_model_folder(path)
         if not trust_remote_code:
             _refuse_code(path)
-        modules = _read_modules(path, trust_remote_code=trust_remote_code)
+        modules = _read_modules(
+            path, trust_remote_code=trust_remote_code, torch_weights=torch_weights
+        )
         weights = tuple(sorted({file for module in modules for file in module.weights}))
         files = _other_files(path, modules, weights, every=trust_remote_code)
+        if not torch_weights:
+            files = tuple(file for file in files if file.suffix not in _GRAPHS_AND_WEIGHTS)
         dtypes = {entry.dtype for file in weights for entry in tensor_table(file).values()}
         settings_file = path / "config_sentence_transformers.json"
         settings = read_json(settings_file) if settings_file.is_file() else {}
@@ -214,7 +224,9 @@ def _unsafe(path: Path, reason: str) -> UnsafeModelError:
     return UnsafeModelError(msg)
 
 
-def _read_modules(path: Path, *, trust_remote_code: bool) -> tuple[Module, ...]:
+def _read_modules(
+    path: Path, *, trust_remote_code: bool, torch_weights: bool
+) -> tuple[Module, ...]:
     file = path / "modules.json"
     entries = _parse(file)
     if not isinstance(entries, list) or not entries:
@@ -247,7 +259,8 @@ def _read_modules(path: Path, *, trust_remote_code: bool) -> tuple[Module, ...]:
                 f"of {', '.join(sorted(_WEIGHTED | _WEIGHTLESS))}."
             )
             raise ModelError(msg)
-        modules.append(Module(name, folder, config, _check_module(name, folder)))
+        weights = _check_module(name, folder, torch_weights=torch_weights)
+        modules.append(Module(name, folder, config, weights))
     return tuple(modules)
 
 
@@ -269,12 +282,12 @@ def _other_files(
     )
 
 
-def _check_module(kind: str, folder: Path) -> tuple[Path, ...]:
+def _check_module(kind: str, folder: Path, *, torch_weights: bool) -> tuple[Path, ...]:
     """Check that a module's files are there and none would be unpickled; return its weights."""
     found = sorted(folder.iterdir()) if folder.is_dir() else []
     pickles = [file.name for file in found if file.suffix in _PICKLES]
     # By these very names: under any other, the library falls back to the pickle beside it.
-    if pickles and not any(file.name in (_WEIGHTS, _INDEX) for file in found):
+    if torch_weights and pickles and not any(file.name in (_WEIGHTS, _INDEX) for file in found):
         msg = (
             f"{folder} holds its weights as a pickle only ({pickles[0]}), and loading a pickle can "
             'run any code. Convert it where you trust it: python -c "import torch, '
@@ -294,6 +307,8 @@ def _check_module(kind: str, folder: Path) -> tuple[Path, ...]:
         )
         raise ModelError(msg)
     weights: tuple[Path, ...] = ()
+    if not torch_weights:
+        return weights
     if kind in _WEIGHTED:
         weights = _weight_files(folder, sharded=kind == "Transformer")
     elif kind not in _WEIGHTLESS:

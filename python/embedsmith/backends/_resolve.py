@@ -14,7 +14,7 @@ from embedsmith.backends._offline import refuse_offline
 from embedsmith.backends._packaged import PACKAGED, PackagedModel, find_packaged
 from embedsmith.exceptions import ModelError
 
-__all__ = ["ResolvedModel", "locate_model", "resolve_model"]
+__all__ = ["ResolvedModel", "folder_of", "locate_model", "resolve_model"]
 
 _ORGANISATION = "sentence-transformers"
 # Weights in safetensors, tokenizers and JSON; never pickles or code.
@@ -77,6 +77,27 @@ def locate_model(name: str | os.PathLike[str], *, allow_download: bool = False) 
     if cached is not None:
         return ResolvedModel(cached, text.rsplit("/", 1)[-1])
     raise _unknown(text, repository)
+
+
+def folder_of(text: str) -> Path:
+    """Return the folder that a path names.
+
+    Raises
+    ------
+    ModelError
+        If there is none; names the nearest one.
+    """
+    path = Path(text).expanduser()
+    if text.strip() and path.exists():
+        return path
+    near = difflib.get_close_matches(text.removeprefix(f"{_ORGANISATION}/"), PACKAGED, n=1)
+    if near and not nearest_name(path):
+        msg = (
+            f"There is no folder {text!r}. Write one with: embedsmith export st:{near[0]} --to "
+            "FOLDER, and name it."
+        )
+        raise ModelError(msg)
+    raise _no_such_folder(path)
 
 
 def _is_path(text: str) -> bool:
