@@ -32,7 +32,14 @@ if TYPE_CHECKING:
         load_task,
     )
     from embedsmith.diagnosis import Diagnosis, doctor
-    from embedsmith.evaluation import EvaluationResult, ResultComparison, compare_results, evaluate
+    from embedsmith.evaluation import (
+        CostEstimate,
+        EvaluationResult,
+        ResultComparison,
+        compare_results,
+        estimate_cost,
+        evaluate,
+    )
     from embedsmith.metrics import (
         Evaluator,
         MetricTable,
@@ -74,6 +81,7 @@ _HOMES: dict[str, str] = {
     "ApiOptions": "embedsmith.backends.api",
     "Budget": "embedsmith.backends.api",
     "Corpus": "embedsmith.datasets",
+    "CostEstimate": "embedsmith.evaluation",
     "Dataset": "embedsmith.datasets",
     "Diagnosis": "embedsmith.diagnosis",
     "EmbeddingFolder": "embedsmith.bulk",
@@ -108,6 +116,7 @@ _HOMES: dict[str, str] = {
     "effect_size": "embedsmith.metrics",
     "embed_corpus": "embedsmith.bulk",
     "equivalence": "embedsmith.metrics",
+    "estimate_cost": "embedsmith.evaluation",
     "evaluate": "embedsmith.evaluation",
     "evaluate_run": "embedsmith.metrics",
     "export_model": "embedsmith.backends",
@@ -133,6 +142,7 @@ __all__ = [
     "ApiOptions",
     "Budget",
     "Corpus",
+    "CostEstimate",
     "Dataset",
     "Diagnosis",
     "EmbeddingFolder",
@@ -168,6 +178,7 @@ __all__ = [
     "effect_size",
     "embed_corpus",
     "equivalence",
+    "estimate_cost",
     "evaluate",
     "evaluate_run",
     "exceptions",

@@ -4,14 +4,36 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from embedsmith.backends import DEFAULT_BATCH_SIZE, EmbeddingCache
+from embedsmith.backends.api import ApiOptions
+from embedsmith.cli._axis_options import (
+    Dims,
+    ExcerptChars,
+    Excerpts,
+    Precisions,
+    RescoreDepth,
+    Slices,
+    SmallSlice,
+    Worst,
+)
 from embedsmith.cli._exit import EXIT_CODES_HELP, guarded
+from embedsmith.cli._model_options import (
+    AllowDownload,
+    BatchSize,
+    CacheFolder,
+    Device,
+    DocumentPrompt,
+    MaxTokens,
+    NoCache,
+    QueryPrompt,
+    TruncateDim,
+    TrustRemoteCode,
+)
 from embedsmith.cli._options import (
-    device_name,
     folder_path,
     not_empty,
     numbers,
@@ -21,7 +43,21 @@ from embedsmith.cli._options import (
     words,
 )
 from embedsmith.cli._progress import progress_on_stderr
-from embedsmith.cli._show import show_result
+from embedsmith.cli._service_options import (
+    AllowHttp,
+    BaseUrl,
+    Dimensions,
+    DocumentInputType,
+    DryRun,
+    InFlight,
+    MaxCost,
+    Offline,
+    Prices,
+    QueryInputType,
+    Truncate,
+    api_options,
+)
+from embedsmith.cli._show import show_estimates, show_result
 from embedsmith.datasets import load_task
 from embedsmith.evaluation import (
     DEFAULT_MEASURES,
@@ -33,6 +69,7 @@ from embedsmith.evaluation import (
     WORST,
     ResultFolder,
     Silent,
+    estimate_cost,
     evaluate,
 )
 from embedsmith.metrics import parse_measures
@@ -64,6 +101,13 @@ Tasks and what they read (JSONL, CSV, TSV or parquet; a file, or a folder of spl
   bitext               source, target
 
 \b
+Services (extra api; keys from OPENAI_API_KEY or CO_API_KEY; the host is said before a text leaves):
+  embedsmith eval --data my-data --model openai:text-embedding-3-small --dry-run
+  embedsmith eval --data my-data --model openai:text-embedding-3-small --max-cost 0.50
+  embedsmith eval --data my-data --model openai:e5 --base-url http://localhost:8000/v1 \\
+    --query-prompt 'query: ' --document-prompt 'passage: '
+
+\b
 Measure again with another tool:
   ir_measures results/qrels.txt results/bm25.run nDCG@10 R@10
 
@@ -89,7 +133,8 @@ def eval_command(
         list[str],
         typer.Option(
             metavar="SPEC",
-            help="st:NAME_OR_FOLDER or bm25; give it once per model to compare.",
+            help="st:NAME_OR_FOLDER, openai:MODEL, cohere:MODEL or bm25; give it once per model "
+            "to compare.",
         ),
     ],
     task: Annotated[
@@ -157,71 +202,27 @@ def eval_command(
             show_default=False,
         ),
     ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            parser=folder_path,
-            help="Folder of cached embeddings. Default: the user's cache folder.",
-            show_default=False,
-        ),
-    ] = None,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Neither read nor keep embeddings.")
-    ] = False,
-    device: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="cpu, cuda or cuda:N, where models run; never falls back.",
-            callback=device_name,
-        ),
-    ] = "cpu",
-    batch_size: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Texts per forward pass.")
-    ] = DEFAULT_BATCH_SIZE,
-    max_tokens: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="Cut texts here. Default: the model's own limit.",
-            show_default=False,
-        ),
-    ] = None,
-    truncate_dim: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="Keep the first columns of each vector. Default: all.",
-            show_default=False,
-        ),
-    ] = None,
-    query_prompt: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="Put before each query. Default: the model's own.",
-            show_default=False,
-        ),
-    ] = None,
-    document_prompt: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="Put before each document. Default: the model's own.",
-            show_default=False,
-        ),
-    ] = None,
-    trust_remote_code: Annotated[
-        bool,
-        typer.Option("--trust-remote-code", help="Let a model folder run its own Python code."),
-    ] = False,
-    allow_download: Annotated[
-        bool,
-        typer.Option("--allow-download", help="Fetch a model that is not here from the model hub."),
-    ] = False,
+    cache: CacheFolder = None,
+    no_cache: NoCache = False,
+    device: Device = "cpu",
+    batch_size: BatchSize = DEFAULT_BATCH_SIZE,
+    max_tokens: MaxTokens = None,
+    truncate_dim: TruncateDim = None,
+    query_prompt: QueryPrompt = None,
+    document_prompt: DocumentPrompt = None,
+    trust_remote_code: TrustRemoteCode = False,
+    allow_download: AllowDownload = False,
+    base_url: BaseUrl = None,
+    dimensions: Dimensions = None,
+    max_cost: MaxCost = None,
+    prices: Prices = None,
+    dry_run: DryRun = False,
+    offline: Offline = False,
+    in_flight: InFlight = ApiOptions.in_flight,
+    query_input_type: QueryInputType = None,
+    document_input_type: DocumentInputType = None,
+    truncate: Truncate = "NONE",
+    allow_http: AllowHttp = None,
     allow_missing: Annotated[
         bool,
         typer.Option(
@@ -250,8 +251,15 @@ def eval_command(
         float, typer.Option(metavar="SHARE", help="KEEP if the interval of R@10 starts above this.")
     ] = 0.9,
     latency_queries: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Queries timed one at a time; 0 times none.")
-    ] = 100,
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Queries timed one at a time; 0 times none. Default: 100, and none of a service "
+            "that is paid for.",
+            show_default=False,
+        ),
+    ] = None,
     n_experiments: Annotated[
         int,
         typer.Option(metavar="N", min=1, help="Seeded draws of classification and clustering."),
@@ -272,58 +280,14 @@ def eval_command(
         float,
         typer.Option(metavar="S", min=0, help="Time for that, per model; 0 times no batches."),
     ] = LATENCY_SECONDS,
-    dims: Annotated[
-        str,
-        typer.Option(
-            metavar="LIST",
-            callback=numbers,
-            help="Measure again with the first columns only: 256,128,64. Default: none.",
-            show_default=False,
-        ),
-    ] = "",
-    precisions: Annotated[
-        str,
-        typer.Option(
-            metavar="LIST",
-            help="Measure again with smaller vectors: int8, binary, binary+f32, binary+int8. "
-            "Default: none.",
-            show_default=False,
-        ),
-    ] = "",
-    rescore_depth: Annotated[
-        int,
-        typer.Option(
-            metavar="N", min=1, help="Documents of a binary search that are scored again."
-        ),
-    ] = RESCORE_DEPTH,
-    slices: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--slice",
-            metavar="FIELD",
-            help="Measure by groups of this field of the queries (length: their characters); give "
-            "it once per field.",
-        ),
-    ] = None,
-    small_slice: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Warn of groups of fewer queries.")
-    ] = SMALL_SLICE,
-    worst: Annotated[
-        int,
-        typer.Option(
-            metavar="N", min=0, help="Worst queries to keep with what was found instead; 0: none."
-        ),
-    ] = WORST,
-    excerpts: Annotated[
-        bool,
-        typer.Option(
-            "--excerpts/--no-excerpts",
-            help="Keep the beginnings of their texts in result.json, or ids only.",
-        ),
-    ] = True,
-    excerpt_chars: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Most characters of such a text.")
-    ] = EXCERPT_CHARS,
+    dims: Dims = "",
+    precisions: Precisions = "",
+    rescore_depth: RescoreDepth = RESCORE_DEPTH,
+    slices: Slices = None,
+    small_slice: SmallSlice = SMALL_SLICE,
+    worst: Worst = WORST,
+    excerpts: Excerpts = True,
+    excerpt_chars: ExcerptChars = EXCERPT_CHARS,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -365,6 +329,32 @@ def eval_command(
             collapse=collapse,
             candidates=candidates,
         )
+        options: dict[str, Any] = {
+            "device": device,
+            "batch_size": batch_size,
+            "max_tokens": max_tokens,
+            "truncate_dim": truncate_dim,
+            "query_prompt": query_prompt,
+            "document_prompt": document_prompt,
+            "trust_remote_code": trust_remote_code,
+            "allow_download": allow_download,
+            "cache": False if no_cache else cache,
+            "base_url": base_url,
+            "dimensions": dimensions,
+            "max_cost": max_cost,
+            "offline": offline,
+            "api": api_options(
+                in_flight=in_flight,
+                prices=prices,
+                allow_http=allow_http,
+                query_input_type=query_input_type,
+                document_input_type=document_input_type,
+                truncate=truncate,
+            ),
+        }
+        if dry_run:
+            show_estimates(estimate_cost(model, dataset, **options), as_json=as_json)
+            return
         folder = None if out is None else ResultFolder(out, force=force)
         if folder is not None:
             folder.check(dataset, model)
@@ -373,15 +363,7 @@ def eval_command(
             dataset,
             measures=measures,
             depth=depth,
-            device=device,
-            batch_size=batch_size,
-            max_tokens=max_tokens,
-            truncate_dim=truncate_dim,
-            query_prompt=query_prompt,
-            document_prompt=document_prompt,
-            trust_remote_code=trust_remote_code,
-            allow_download=allow_download,
-            cache=False if no_cache else cache,
+            **options,
             allow_missing=allow_missing,
             seed=seed,
             confidence=confidence,

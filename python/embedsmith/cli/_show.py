@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import typer
 
 from embedsmith.cli._exit import to_stdout
-from embedsmith.reports import evaluation_report, evaluation_summary
+from embedsmith.reports import estimates_report, evaluation_report, evaluation_summary
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from embedsmith.evaluation import EvaluationResult
+    from embedsmith.evaluation import CostEstimate, EvaluationResult
 
-__all__ = ["show_result"]
+__all__ = ["show_estimates", "show_result"]
 
 # A table needs no more: wider lines are harder to follow.
 _WIDEST = 160
@@ -32,5 +33,15 @@ def show_result(result: EvaluationResult, *, out: Path | None, as_json: bool) ->
     else:
         columns = shutil.get_terminal_size(fallback=(100, 24)).columns
         text = evaluation_report(result, width=min(max(columns, _NARROWEST), _WIDEST), folder=out)
+    with to_stdout():
+        typer.echo(text)
+
+
+def show_estimates(estimates: Sequence[CostEstimate], *, as_json: bool) -> None:
+    """Print what models would be asked, and what that would cost."""
+    if as_json:
+        text = json.dumps([one.to_dict() for one in estimates], indent=2, ensure_ascii=False)
+    else:
+        text = estimates_report(estimates)
     with to_stdout():
         typer.echo(text)

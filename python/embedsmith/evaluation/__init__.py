@@ -10,6 +10,7 @@ from embedsmith.evaluation._compare_results import (
     compare_results,
 )
 from embedsmith.evaluation._encoder_settings import EncoderSettings
+from embedsmith.evaluation._estimate import CostEstimate, estimate_cost
 from embedsmith.evaluation._evaluate import DEFAULT_MEASURES, evaluate
 from embedsmith.evaluation._folder import ResultFolder
 from embedsmith.evaluation._latency_bucket import LatencyBucket
@@ -33,6 +34,7 @@ __all__ = [
     "SMALL_SLICE",
     "WORST",
     "ComparedModel",
+    "CostEstimate",
     "DataSummary",
     "EncoderSettings",
     "EvaluationResult",
@@ -54,5 +56,6 @@ __all__ = [
     "Variant",
     "WorstQuery",
     "compare_results",
+    "estimate_cost",
     "evaluate",
 ]

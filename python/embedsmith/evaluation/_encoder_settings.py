@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003  # a stored result is read by its types
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from embedsmith.backends import CachedEncoder
+from embedsmith.evaluation._records import ADDED
 
 if TYPE_CHECKING:
     from embedsmith.backends import Encoder
@@ -30,6 +31,9 @@ class EncoderSettings:
         Put before each text.
     producer : dict
         What decides the last bits of its vectors: device, batch size, versions of libraries.
+    service : dict or None
+        Of a model at a service: its ``host``, how ``tokens`` were counted and whether that is
+        exact (``tokens_exact``), and what becomes of texts that are ``too_long``.
     """
 
     device: str | None
@@ -38,6 +42,7 @@ class EncoderSettings:
     query_prompt: str
     document_prompt: str
     producer: Mapping[str, Any]
+    service: Mapping[str, Any] | None = field(default=None, metadata=ADDED)
 
     @classmethod
     def of(cls, encoder: Encoder) -> EncoderSettings:
@@ -63,4 +68,5 @@ class EncoderSettings:
             query_prompt=model.prompt("query"),
             document_prompt=model.prompt("document"),
             producer=dict(model.producer),
+            service=model.describe() if hasattr(model, "describe") else None,
         )

@@ -86,8 +86,11 @@ def device_name(device: str | None) -> str:
     Returns
     -------
     str
-        The graphics card's name for ``"cuda"`` and ``"cuda:N"``, else the processor's.
+        The graphics card's name for ``"cuda"`` and ``"cuda:N"``, else the processor's; a host as
+        it is.
     """
+    if device is not None and not device.startswith(("cpu", "cuda")):
+        return device
     if device is None or not device.startswith("cuda"):
         return processor_name()
     torch = require("torch", extra="st", feature="Naming a graphics card")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timezone
-from functools import partial
 from typing import TYPE_CHECKING
 
 from embedsmith._core import thread_count
 from embedsmith._validate import as_count
-from embedsmith.backends import DEFAULT_BATCH_SIZE, Bm25, EmbeddingCache, load_encoder
+from embedsmith.backends import DEFAULT_BATCH_SIZE, Bm25, EmbeddingCache
+from embedsmith.backends.api import ApiOptions, Budget
 from embedsmith.datasets import Dataset, TaskData, load_task
 from embedsmith.datasets._load_task import check_same_task
 from embedsmith.evaluation._axes import EXCERPT_CHARS, RESCORE_DEPTH, SMALL_SLICE, WORST, Axes
 from embedsmith.evaluation._buckets import LATENCY_BATCHES, LATENCY_SECONDS, BatchTiming
 from embedsmith.evaluation._environment import hardware, versions
+from embedsmith.evaluation._loading import ModelOptions
 from embedsmith.evaluation._models import Model, open_models, warn_of_twins
 from embedsmith.evaluation._progress import Progress, Silent
 from embedsmith.evaluation._result import EvaluationResult
@@ -30,9 +31,10 @@ from embedsmith.metrics import parse_measures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from decimal import Decimal
     from pathlib import Path
 
-    from embedsmith._typing import Json, Task
+    from embedsmith._typing import Task
     from embedsmith.datasets._passages import Collapse
 
 __all__ = ["DEFAULT_MEASURES", "evaluate"]
@@ -59,13 +61,18 @@ def evaluate(
     trust_remote_code: bool = False,
     allow_download: bool = False,
     cache: EmbeddingCache | str | Path | bool | None = None,
+    base_url: str | None = None,
+    dimensions: int | None = None,
+    max_cost: Budget | float | str | Decimal | None = None,
+    offline: bool = False,
+    api: ApiOptions | None = None,
     allow_missing: bool = False,
     collapse: Collapse | None = None,
     seed: int = 0,
     confidence: float = 0.95,
     fine_tune_below: float = 0.8,
     keep_above: float = 0.9,
-    latency_queries: int = 100,
+    latency_queries: int | None = None,
     latency_batches: int | Iterable[int] = LATENCY_BATCHES,
     latency_seconds: float = LATENCY_SECONDS,
     dims: int | Iterable[int] = (),
@@ -121,6 +128,14 @@ def evaluate(
     cache : path, EmbeddingCache, bool or None
         Folder of cached embeddings for every spec; None and True are the user's cache folder,
         False caches nothing.
+    base_url, dimensions
+        Handed to ``load_encoder`` for every spec that names a service.
+    max_cost : float, str, Decimal or Budget, optional
+        US dollars that all services together may cost; a request that could pass it is not sent.
+    offline : bool, default False
+        Refuse services and downloads, as ``EMBEDSMITH_OFFLINE=1`` does.
+    api : ApiOptions, optional
+        How services are asked.
     allow_missing : bool, default False
         Drop judgements of unknown documents, and count them, when ``data`` is a path.
     collapse : str, mapping or callable, optional
@@ -133,8 +148,9 @@ def evaluate(
         Level of the intervals, in (0, 1).
     fine_tune_below, keep_above : float
         Thresholds of the verdict on Recall@10, which retrieval alone has.
-    latency_queries : int, default 100
+    latency_queries : int, optional
         Queries timed one at a time, embedding and search together; 0 times none, nor batches.
+        Default: 100, and none of a service that is paid for: each would be paid for again.
     latency_batches : int or iterable of int, default (1, 8, 32)
         Sizes of batches to time each encoder with, for texts of each length: up to 16 tokens, 17 to
         32, and so on to the model's limit. Texts are those of the data, repeated where they are too
@@ -191,6 +207,8 @@ def evaluate(
         If a measure does not exist.
     ModelError
         If a model cannot be used or is given twice.
+    OfflineError, ServiceError, BudgetError
+        If a service may not be asked, fails, or would cost too much.
     DataError
         If the data set is empty or contradicts itself, or no query has a field of ``slices``.
     ShapeError
@@ -212,7 +230,7 @@ def evaluate(
         seed=seed,
         threads=threads,
     )
-    if latency_queries < 0:
+    if latency_queries is not None and latency_queries < 0:
         msg = f"latency_queries is {latency_queries}; use 0 to time none, or how many to time."
         raise ShapeError(msg)
     batch_timing = BatchTiming.of(latency_batches, latency_seconds)
@@ -259,28 +277,28 @@ def evaluate(
             collapse=collapse,
         )
         job = TaskJob(data, measures, judge, experiments)
-    options: Json = {
-        "device": device,
-        "batch_size": batch_size,
-        "max_tokens": max_tokens,
-        "truncate_dim": truncate_dim,
-        "query_prompt": query_prompt,
-        "document_prompt": document_prompt,
-        "trust_remote_code": trust_remote_code,
-    }
-    load = partial(
-        load_encoder,
-        **options,
+    options = ModelOptions(
+        device=device,
+        batch_size=batch_size,
+        max_tokens=max_tokens,
+        truncate_dim=truncate_dim,
+        query_prompt=query_prompt,
+        document_prompt=document_prompt,
+        trust_remote_code=trust_remote_code,
         allow_download=allow_download,
-        cache=None if cache is True else cache,
-    )
-    with open_models(encoders, load) as opened:
+        cache=cache,
+        base_url=base_url,
+        dimensions=dimensions,
+        max_cost=max_cost,
+        offline=offline,
+        api=api or ApiOptions(),
+    ).shared()
+    with open_models(encoders, options.load) as opened:
+        options.check(entry.model.spec for entry in opened if entry.owned)
         warn_of_twins(opened)
-        if not any(entry.owned and not isinstance(entry.model, Bm25) for entry in opened):
-            # They reached no model, and are not to be read as if they had.
-            options = {**dict.fromkeys(options), "trust_remote_code": False}
+        used = any(entry.owned and not isinstance(entry.model, Bm25) for entry in opened)
         settings = Settings(
-            **options,
+            **options.settings(used=used),
             data=str(data.source or data.path or data.name),
             split=data.split,
             models=tuple(entry.model.spec for entry in opened),

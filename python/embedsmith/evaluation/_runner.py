@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 __all__ = ["EmbeddedTask", "Observation", "Runner"]
 
 # What a served query asks for; the depth of an evaluation is for its measures.
+# Queries timed alone unless another number is asked for.
+_LATENCY_QUERIES = 100
 _SERVED_K = 10
 
 
@@ -88,8 +90,8 @@ class Runner:
         Of the evaluation.
     place : dict
         Hardware and versions: a stored measurement counts only for the same.
-    latency_queries : int
-        Queries timed one at a time.
+    latency_queries : int or None
+        Queries timed one at a time; None: 100, and none of a service that is paid for.
     threads : int or None
         For the search.
     progress : Progress
@@ -103,7 +105,7 @@ class Runner:
     data: Dataset | TaskData
     settings: Settings
     place: Json
-    latency_queries: int
+    latency_queries: int | None
     threads: int | None
     progress: Progress
     batch_timing: BatchTiming
@@ -224,7 +226,11 @@ class Runner:
         measured: Json = {}
         if reading.throughput is not None:
             measured["throughput"] = asdict(reading.throughput)
-        wanted = min(self.latency_queries, len(queries))
+        asked = self.latency_queries
+        if asked is None:
+            # Of a paid service each would be paid for again.
+            asked = 0 if system.paid else _LATENCY_QUERIES
+        wanted = min(asked, len(queries))
         timed = known.get("latency", {}).get("value", {})
         usable = timed.get("n_queries") == wanted and "p99_s" in timed
         # A model that has computed nothing is not loaded for a figure that is known.
@@ -237,12 +243,12 @@ class Runner:
                     advance=self.progress.advance,
                 )
             measured["latency"] = latency and asdict(latency)
-        if wanted and reading.spoken and self.batch_timing.wanted:
-            asked = asdict(self.batch_timing)
+        if wanted and reading.spoken and self.batch_timing.wanted and not system.paid:
+            plan = plain(asdict(self.batch_timing))
             known_batches = known.get("latency_buckets", {}).get("value", {})
-            if reading.n_embedded or known_batches.get("asked") != plain(asked):
+            if reading.n_embedded or known_batches.get("asked") != plan:
                 buckets = self._time_batches(label, system, reading)
-                measured["latency_buckets"] = {"asked": plain(asked), "buckets": plain(buckets)}
+                measured["latency_buckets"] = {"asked": plan, "buckets": plain(buckets)}
         if reading.throughput is not None:
             measured["peak_memory_bytes"] = memory.peak_bytes
         if measured:
@@ -269,6 +275,7 @@ class Runner:
                 for bucket in shown.get("latency_buckets", {}).get("buckets", ())
             ),
             hardware=_device_of(system),
+            usage=system.usage,
         )
 
     def _time_batches(

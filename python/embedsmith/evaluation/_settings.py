@@ -61,6 +61,8 @@ class Settings:
         lives in Python only. ``DataSummary.n_passages`` tells that there are passages.
     slices, small_slice, worst, excerpts, excerpt_chars, dims, precisions, rescore_depth
         As ``evaluate`` takes them.
+    base_url, dimensions, query_input_type, document_input_type, truncate
+        Of services, as ``load_encoder`` and ``ApiOptions`` take them.
     """
 
     data: str
@@ -95,6 +97,11 @@ class Settings:
     dims: tuple[int, ...] = dataclasses.field(default=(), metadata=ADDED)
     precisions: tuple[str, ...] = dataclasses.field(default=(), metadata=ADDED)
     rescore_depth: int = dataclasses.field(default=RESCORE_DEPTH, metadata=ADDED)
+    base_url: str | None = dataclasses.field(default=None, metadata=ADDED)
+    dimensions: int | None = dataclasses.field(default=None, metadata=ADDED)
+    query_input_type: str | None = dataclasses.field(default=None, metadata=ADDED)
+    document_input_type: str | None = dataclasses.field(default=None, metadata=ADDED)
+    truncate: str | None = dataclasses.field(default=None, metadata=ADDED)
 
     def command(self) -> list[str]:
         """Return the command that repeats the numbers, without the places it reads and writes.

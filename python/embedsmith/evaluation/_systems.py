@@ -124,6 +124,14 @@ class System(Protocol):
     def cold(self) -> tuple[float, int] | None:
         """Seconds of the first call after loading, and its tokens; None if it was not seen."""
 
+    @property
+    def paid(self) -> bool:
+        """Whether a text may cost something."""
+
+    @property
+    def usage(self) -> Json | None:
+        """What was used of a service since this was made; None for a model that runs here."""
+
     def read(self, documents: Sequence[str], queries: Sequence[str], progress: Progress) -> Reading:
         """Embed or index all texts."""
 
@@ -169,6 +177,10 @@ class DenseSystem:
             self._timed = TimedModel(cast("BatchModel", encoder))
         model = encoder.encoder if isinstance(encoder, CachedEncoder) else encoder
         self._in_batches = hasattr(model, "encode_batch")
+        self.paid = bool(getattr(model, "paid", False))
+        # Before the width is asked for: a service may have to be paid for that.
+        self._meter = getattr(model, "meter", None)
+        self._used = self._meter and self._meter.to_dict()
         self._label = label
         self._threads = threads
         self._index: Index | None = None
@@ -180,6 +192,11 @@ class DenseSystem:
         self.metric: Metric = encoder.metric
         self.fingerprint = encoder.fingerprint
         self.encoder_settings = EncoderSettings.of(encoder)
+
+    @property
+    def usage(self) -> Json | None:
+        """What was used of a service since this was made; None for a model that runs here."""
+        return None if self._meter is None else dict(self._meter.to_dict(since=self._used))
 
     @property
     def load_s(self) -> float:
@@ -328,6 +345,8 @@ class LexicalSystem:
         self.embeddings = None
         self.cold = None
         self.load_s = 0.0
+        self.paid = False
+        self.usage = None
 
     def read(self, documents: Sequence[str], queries: Sequence[str], progress: Progress) -> Reading:
         """Index all documents; queries are read when they are searched."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping  # noqa: TC003 - a record's types are read when it is
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -88,7 +88,12 @@ class ModelTiming:
     latency_buckets : tuple of LatencyBucket
         Time to embed a batch, by its size and the length of its texts; empty if not asked for.
     hardware : str or None
-        The processor or graphics card that the model ran on.
+        The processor or graphics card that the model ran on; the host of a service.
+    usage : dict or None
+        What this run used of a service: ``n_requests``, ``n_attempts``, ``n_tokens``,
+        ``n_tokens_uncertain`` (of attempts without an answer, which may be billed), ``waited_s``,
+        ``cost_usd`` (None if no price is known), ``price`` (with source and date). None for a model
+        that runs here.
     """
 
     n_embedded: int
@@ -101,6 +106,7 @@ class ModelTiming:
     earlier: Mapping[str, str] = field(default_factory=dict)
     latency_buckets: tuple[LatencyBucket, ...] = field(default=(), metadata=ADDED)
     hardware: str | None = field(default=None, metadata=ADDED)
+    usage: Mapping[str, Any] | None = field(default=None, metadata=ADDED)
 
     def to_dict(self) -> Json:
         """Return plain values for JSON."""

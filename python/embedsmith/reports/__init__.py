@@ -1,6 +1,7 @@
 """Results as people read them; nothing is computed here."""
 
 from embedsmith.reports._compared import ComparisonFormat, comparison_page, comparison_text
+from embedsmith.reports._estimates import estimates_report
 from embedsmith.reports._measured import (
     MeasuredRun,
     measures_csv,
@@ -20,6 +21,7 @@ __all__ = [
     "asks_runid",
     "comparison_page",
     "comparison_text",
+    "estimates_report",
     "evaluation_report",
     "evaluation_summary",
     "measures_csv",

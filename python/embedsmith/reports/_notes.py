@@ -108,8 +108,39 @@ def _speed_notes(result: EvaluationResult) -> Iterator[str]:
         yield "p50, p95 are - where no query was timed alone (--latency-queries)."
     if any(model.dim is None for model in result.models):
         yield "dim is - for a model of words, which makes no vectors."
-    if any(model.truncation.max_tokens is None for model in result.models):
+    unlimited = [model for model in result.models if model.truncation.max_tokens is None]
+    if any(model.encoder is None or model.encoder.service is None for model in unlimited):
         yield "texts cut is - for a model without a limit: it reads every text to its end."
+    for model in result.models:
+        yield from _service_notes(model)
+
+
+def _service_notes(model: ModelResult) -> Iterator[str]:
+    """Say where texts went, what is known of their tokens, and what this run cost."""
+    service = model.encoder and model.encoder.service
+    if not service:
+        return
+    used = model.timing.usage or {}
+    text = f"{model.name}: embedded at {service['host']}; texts that are too long: "
+    text += f"{service['too_long']}. "
+    if used.get("n_attempts"):
+        read = counted(used["n_tokens"], "token")
+        text += f"This run: {counted(used['n_requests'], 'request')}, {read}"
+        if used["n_tokens_uncertain"]:
+            text += (
+                f", and up to {used['n_tokens_uncertain']:,} more in attempts without an answer, "
+                "which may be billed"
+            )
+        price = used["price"]
+        text += (
+            "; no price is known."
+            if price is None
+            else f"; ${used['cost_usd']} at ${price['usd_per_million_tokens']} per million tokens "
+            f"({price['source']}, {price['date']})."
+        )
+    else:
+        text += "This run sent nothing."
+    yield text
 
 
 def _text_notes(data: DataSummary) -> Iterator[str]:

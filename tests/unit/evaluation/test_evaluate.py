@@ -410,7 +410,7 @@ def test_truncate_dim_reaches_the_encoder_and_the_settings(data, monkeypatch):
         seen.update(options)
         return load_encoder(spec, **{**options, "truncate_dim": None})
 
-    monkeypatch.setattr("embedsmith.evaluation._evaluate.load_encoder", load)
+    monkeypatch.setattr("embedsmith.evaluation._loading.load_encoder", load)
     result = evaluate("fake:8", data, truncate_dim=4, latency_queries=0)
     assert seen["truncate_dim"] == result.settings.truncate_dim == 4
 

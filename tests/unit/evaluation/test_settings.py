@@ -46,6 +46,11 @@ def test_the_command_carries_every_setting_that_can_change_a_number():
         dims=(64, 32),
         precisions=("int8",),
         rescore_depth=50,
+        base_url="http://localhost:8000/v1",
+        dimensions=64,
+        query_input_type="query",
+        document_input_type="passage",
+        truncate="END",
     )
     words = settings.command()
     options = {

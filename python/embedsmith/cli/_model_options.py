@@ -1,0 +1,89 @@
+"""Options of the models that a command runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from embedsmith.cli._options import device_name, folder_path
+
+__all__ = [
+    "AllowDownload",
+    "BatchSize",
+    "CacheFolder",
+    "Device",
+    "DocumentPrompt",
+    "MaxTokens",
+    "NoCache",
+    "QueryPrompt",
+    "TruncateDim",
+    "TrustRemoteCode",
+]
+
+CacheFolder: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        parser=folder_path,
+        help="Folder of cached embeddings. Default: the user's cache folder.",
+        show_default=False,
+    ),
+]
+NoCache: TypeAlias = Annotated[
+    bool, typer.Option("--no-cache", help="Neither read nor keep embeddings.")
+]
+Device: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="cpu, cuda or cuda:N, where models run; never falls back.",
+        callback=device_name,
+    ),
+]
+BatchSize: TypeAlias = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Texts per forward pass.")
+]
+MaxTokens: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Cut texts here. Default: the model's own limit.",
+        show_default=False,
+    ),
+]
+TruncateDim: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Keep the first columns of each vector. Default: all.",
+        show_default=False,
+    ),
+]
+QueryPrompt: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        help="Put before each query. Default: the model's own.",
+        show_default=False,
+    ),
+]
+DocumentPrompt: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        help="Put before each document. Default: the model's own.",
+        show_default=False,
+    ),
+]
+TrustRemoteCode: TypeAlias = Annotated[
+    bool,
+    typer.Option("--trust-remote-code", help="Let a model folder run its own Python code."),
+]
+AllowDownload: TypeAlias = Annotated[
+    bool,
+    typer.Option("--allow-download", help="Fetch a model that is not here from the model hub."),
+]
