@@ -230,7 +230,7 @@ def embed_corpus(
     if cluster not in (None, "ray"):
         msg = f"cluster={cluster!r} is unknown. Pass cluster='ray', or leave it out."
         raise DataError(msg)
-    if cluster == "ray":
+    if cluster == "ray" and isinstance(model, str):
         load_options = {"cache": False, **load_options}
     encoder = _encoder(model, load_options)
     with only_writer(folder):
