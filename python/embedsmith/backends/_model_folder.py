@@ -6,6 +6,7 @@ Nothing here imports torch: a folder that cannot be used is refused in milliseco
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ _INDEX = "model.safetensors.index.json"
 _GRAPHS_AND_WEIGHTS = frozenset({".safetensors", ".onnx", ".onnx_data", ".data"})
 # What says how to load, but not which files.
 _LOADING = frozenset({"attn_implementation", "torch_dtype", "dtype", "add_pooling_layer"})
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 # Written for people.
 _DOCUMENTS = frozenset({"readme", "license", "licence", "notice"})
 
@@ -143,16 +145,22 @@ def read_json(file: Path) -> Json:
 
 def _parse(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        value = json.loads(text)
+        if _SURROGATE.search(text):
+            # Half a character, which no other file and no hash can hold.
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
         msg = (
             f"{file}, line {error.lineno}, column {error.colno}: not valid JSON ({error.msg}). "
             "Copy or download the file again."
         )
         raise ModelError(msg) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
+        # Not UTF-8, a number of thousands of digits, or nested too deeply.
         msg = f"{file} cannot be read: {error}. Copy or download the file again."
         raise ModelError(msg) from error
+    return value
 
 
 def _check_is_model_folder(path: Path) -> None:

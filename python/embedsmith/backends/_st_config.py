@@ -16,7 +16,6 @@ from embedsmith._validate import as_count
 from embedsmith.backends._fingerprint import Fingerprint, canonical_json
 from embedsmith.backends._model_folder import ModelFolder, Module, read_json
 from embedsmith.backends._safetensors import tensor_table
-from embedsmith.backends._texts import check_prompts
 from embedsmith.exceptions import ModelError, ShapeError
 
 if TYPE_CHECKING:
@@ -60,6 +59,8 @@ _SPOKEN_FOR = frozenset({"modules.json", "config_sentence_transformers.json"})
 _CONFIG_FILES = ("config.json", "sentence_*_config.json")
 # Tables of positions, not weights.
 _INDEX_DTYPES = frozenset({"I64", "I32", "BOOL"})
+# Far wider than any model; a row of it takes 4 MB.
+_WIDEST = 1 << 20
 # The two special tokens and one of the text.
 _LEAST_TOKENS = 3
 
@@ -119,14 +120,14 @@ def read_space(
     """
     first, settings = folder.modules[0], folder.settings
     full = _declared_dim(folder)
-    cut = settings.get("truncate_dim")
+    cut = _number(settings.get("truncate_dim"), "truncate_dim", folder.path)
     if truncate_dim is not None:
         cut = as_count("truncate_dim", truncate_dim)
     if cut is not None and not 1 <= cut <= full:
         msg = f"truncate_dim is {cut}; this model's vectors have 1 to {full} columns."
         raise ShapeError(msg)
     similarity = settings.get("similarity_fn_name") or "cosine"
-    if similarity not in _METRICS:
+    if not isinstance(similarity, str) or similarity not in _METRICS:
         msg = (
             f"{folder.path} is made for the similarity {similarity!r}; search knows "
             f"{', '.join(_METRICS)}. Set similarity_fn_name in config_sentence_transformers.json "
@@ -135,10 +136,10 @@ def read_space(
         raise ModelError(msg)
     pooling = [module for module in folder.modules if module.kind == "Pooling"]
     return SpaceConfig(
-        dim=full if cut is None else int(cut),
+        dim=full if cut is None else cut,
         max_tokens=_token_limit(first, max_tokens),
-        query_prompt=_prompt(settings, ("query",), query_prompt),
-        document_prompt=_prompt(settings, ("document", "passage", "corpus"), document_prompt),
+        query_prompt=_prompt(folder, ("query",), query_prompt),
+        document_prompt=_prompt(folder, ("document", "passage", "corpus"), document_prompt),
         metric=_METRICS[similarity],
         truncation_side=_truncation_side(first.folder),
         pooling=tuple(mode for module in pooling for mode in pooling_modes(module.config)),
@@ -146,17 +147,18 @@ def read_space(
     )
 
 
-def _prompt(settings: Json, names: tuple[str, ...], override: str | None) -> str:
+def _prompt(folder: ModelFolder, names: tuple[str, ...], override: str | None) -> str:
     """Return a role's prompt: the caller's, else the first that is named so, else the default's."""
     if override is not None:
         return override
-    prompts: dict[str, Any] = settings.get("prompts") or {}
-    for name in (*names, settings.get("default_prompt_name")):
-        prompt = prompts.get(name) if name is not None else None
+    prompts = _object(folder.settings, "prompts", folder.path)
+    for name in (*names, folder.settings.get("default_prompt_name")):
+        prompt = prompts.get(name) if isinstance(name, str) else None
         # Newer releases write "" for a role that has none, beside the one the author named.
         if prompt:
-            check_prompts(**{f"the prompt {name!r} of config_sentence_transformers.json": prompt})
-            return str(prompt)
+            if not isinstance(prompt, str):
+                raise _damaged(folder.path, f"the prompt {name!r}", prompt, "a text")
+            return prompt
     return ""
 
 
@@ -173,18 +175,23 @@ def _token_limit(module: Module, override: int | None) -> int | None:
         return None
     own = _transformer_settings(module)
     _refuse_uncountable(module, own)
-    named = own.get("processor_kwargs") or own.get("tokenizer_args") or {}
-    longest = module.config.get("max_position_embeddings")
-    declared = named.get("model_max_length", own.get("max_seq_length"))
-    if declared is None:
-        file = module.folder / "tokenizer_config.json"
-        says = read_json(file).get("model_max_length") if file.is_file() else None
-        limits = [int(n) for n in (says, longest) if n is not None and 0 < n < NO_TOKEN_LIMIT]
-        declared = min(limits, default=None)
+    where = module.folder
+    named = _object(own, "processor_kwargs", where) or _object(own, "tokenizer_args", where)
+    longest = _limit(module.config, "max_position_embeddings", where)
+    key, holder = ("max_seq_length", own)
+    if "model_max_length" in named:
+        key, holder = ("model_max_length", named)
+    declared = _limit(holder, key, where)
+    if declared is None and (_number(holder.get(key), key, where) or 1) < 1:
+        raise _damaged(where, key, holder[key], "a number of tokens")
+    if holder.get(key) is None:
+        file = where / "tokenizer_config.json"
+        says = _limit(read_json(file), "model_max_length", where) if file.is_file() else None
+        declared = min((n for n in (says, longest) if n is not None), default=None)
     if override is None:
         return declared
     override = as_count("max_tokens", override)
-    top = longest if longest is not None and longest > 0 else declared
+    top = declared if longest is None else longest
     if override < _LEAST_TOKENS or (top is not None and override > top):
         msg = f"max_tokens is {override}; this model can look at {_LEAST_TOKENS} to {top} tokens."
         raise ShapeError(msg)
@@ -193,9 +200,9 @@ def _token_limit(module: Module, override: int | None) -> int | None:
 
 def _refuse_uncountable(module: Module, own: Json) -> None:
     """Refuse settings under which the tokens of a text are not those of its tokenizer."""
-    processing = own.get("processing_kwargs") or {}
+    processing = _object(own, "processing_kwargs", module.folder)
     reasons = {
-        "a chat template": "message" in (own.get("modality_config") or {}),
+        "a chat template": "message" in _object(own, "modality_config", module.folder),
         "query expansion": bool(own.get("query_expansion")),
         "a limit per role": bool(own.get("query_length") or own.get("document_length")),
         "processing_kwargs": bool(processing.get("text") or processing.get("common")),
@@ -221,8 +228,11 @@ def _truncation_side(folder: Path) -> str:
     config, backend = folder / "tokenizer_config.json", folder / "tokenizer.json"
     side = read_json(config).get("truncation_side") if config.is_file() else None
     if side is None and backend.is_file():
-        side = (read_json(backend).get("truncation") or {}).get("direction")
-    return str(side or "right").lower()
+        side = _object(read_json(backend), "truncation", folder).get("direction")
+    word = str(side or "right").lower()
+    if word not in {"right", "left"}:
+        raise _damaged(folder, "truncation_side", side, "'right' or 'left'")
+    return word
 
 
 def pooling_modes(config: Json) -> tuple[str, ...]:
@@ -231,7 +241,9 @@ def pooling_modes(config: Json) -> tuple[str, ...]:
     if mode is None:
         modes = [name for flag, name in _POOLING_FLAGS.items() if config.get(flag)]
         return tuple(modes or ["mean"])
-    return (mode,) if isinstance(mode, str) else tuple(map(str, mode))
+    if isinstance(mode, list):
+        return tuple(map(str, mode))
+    return (str(mode),)
 
 
 def _declared_dim(folder: ModelFolder) -> int:
@@ -239,11 +251,12 @@ def _declared_dim(folder: ModelFolder) -> int:
     for module in reversed(folder.modules):
         config = module.config
         if module.kind == "Dense" and "out_features" in config:
-            return int(config["out_features"])
+            return _width(config["out_features"], "out_features", module.folder)
         if module.kind == "Pooling":
             width = config.get("embedding_dimension", config.get("word_embedding_dimension"))
             if width is not None:
-                return int(width) * len(pooling_modes(config))
+                own = _width(width, "word_embedding_dimension", module.folder)
+                return own * len(pooling_modes(config))
         if module.kind == "StaticEmbedding":
             return _static_dim(module.folder / "model.safetensors")
     kinds = ", ".join(module.kind for module in folder.modules)
@@ -252,6 +265,49 @@ def _declared_dim(folder: ModelFolder) -> int:
         "Use a model that ends in Pooling, Dense or StaticEmbedding (and Normalize)."
     )
     raise ModelError(msg)
+
+
+def _object(holder: Json, key: str, where: Path) -> Json:
+    """Return an object in a folder's settings; an empty one where there is none."""
+    value = holder.get(key)
+    if not value:
+        return {}
+    if not isinstance(value, dict):
+        raise _damaged(where, key, value, "an object")
+    return value
+
+
+def _number(value: Any, what: str, where: Path) -> int | None:
+    """Return a whole number; None stays None."""
+    if value is None:
+        return None
+    if isinstance(value, float) and value.is_integer():
+        # Tokenizers without a limit write 1e30.
+        return int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _damaged(where, what, value, "a whole number")
+    return value
+
+
+def _limit(holder: Json, key: str, where: Path) -> int | None:
+    """Return a number of tokens; None where there is none, or what stands for none."""
+    number = _number(holder.get(key), key, where)
+    return number if number is not None and 0 < number < NO_TOKEN_LIMIT else None
+
+
+def _width(value: Any, what: str, where: Path) -> int:
+    number = _number(value, what, where)
+    if number is None or not 1 <= number <= _WIDEST:
+        raise _damaged(where, what, value, f"a number of columns, from 1 to {_WIDEST:,},")
+    return number
+
+
+def _damaged(where: Path, what: str, value: object, expected: str) -> ModelError:
+    msg = (
+        f"{where}: its settings say {what} is {value!r:.60}; {expected} was expected. "
+        "Copy or download the model folder again."
+    )
+    return ModelError(msg)
 
 
 def _static_dim(file: Path) -> int:

@@ -13,6 +13,7 @@ import pytest
 
 from embedsmith.backends import load_encoder
 from embedsmith.backends._model_folder import ModelFolder
+from embedsmith.backends._st_config import read_space
 from embedsmith.exceptions import ModelError, UnsafeModelError
 from tests.unit.backends.conftest import write_safetensors
 
@@ -262,3 +263,41 @@ def test_a_folder_above_the_model_offers_the_model(model_folder: Maker) -> None:
     folder = model_folder()
     with pytest.raises(ModelError, match=f"Did you mean {folder}"):
         load_encoder(f"st:{folder.parent}", cache=False)
+
+
+DEEP = '{"a": ' + "[" * 100_000 + "]" * 100_000 + "}"
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"sentence_bert_config__json": {"max_seq_length": "256"}}, "max_seq_length is '256'"),
+        ({"sentence_bert_config__json": {"max_seq_length": [256]}}, "max_seq_length is [256]"),
+        ({"sentence_bert_config__json": {"max_seq_length": True}}, "max_seq_length is True"),
+        ({"sentence_bert_config__json": {"max_seq_length": 0}}, "max_seq_length is 0"),
+        ({"sentence_bert_config__json": {"max_seq_length": 0.5}}, "max_seq_length is 0.5"),
+        ({"sentence_bert_config__json": {"tokenizer_args": [1]}}, "tokenizer_args is [1]"),
+        ({"config__json": {"max_position_embeddings": {}}}, "max_position_embeddings is {}"),
+        ({"1_Pooling___config__json": {"word_embedding_dimension": "4"}}, "is '4'"),
+        ({"1_Pooling___config__json": {"word_embedding_dimension": -4}}, "is -4"),
+        ({"1_Pooling___config__json": {"word_embedding_dimension": 2**40}}, "is 1099511627776"),
+        (
+            {"config_sentence_transformers__json": {"prompts": ["query: "]}},
+            "prompts is ['query: ']",
+        ),
+        ({"config_sentence_transformers__json": {"prompts": {"query": 7}}}, "prompt 'query' is 7"),
+        ({"config_sentence_transformers__json": {"truncate_dim": "4"}}, "truncate_dim is '4'"),
+        ({"config_sentence_transformers__json": {"similarity_fn_name": ["dot"]}}, "['dot']"),
+        ({"tokenizer_config__json": {"truncation_side": "top"}}, "truncation_side is 'top'"),
+        ({"tokenizer__json": {"truncation": 128}}, "truncation is 128"),
+        ({"config__json": DEEP}, "config.json cannot be read: maximum recursion"),
+        ({"config__json": '{"a": ' + "9" * 5000 + "}"}, "config.json cannot be read: Exceeds"),
+        ({"config__json": '{"a": "\\ud800"}'}, "config.json cannot be read: 'utf-8'"),
+    ],
+)
+def test_settings_of_the_wrong_kind_are_named(
+    model_folder: Maker, files: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ModelError) as error:
+        read_space(ModelFolder.read(model_folder(**files)))
+    assert said in str(error.value)
