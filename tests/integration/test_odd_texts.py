@@ -16,6 +16,7 @@ import pytest
 import embedsmith as es
 from embedsmith.exceptions import DataError
 from tests.loopback import loopback
+from tests.unit.backends.onnx_folders import paraphrase_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,11 +112,17 @@ TEN_MEGABYTES = ("the notice period for savings accounts is three months " * 200
 LONG_WORDS = (("x" * 119 + " ") * 100_000)[:10_000_000]
 
 
-KINDS = ("fake", "openai", "cohere", pytest.param("st", marks=pytest.mark.model))
+KINDS = (
+    "fake",
+    "openai",
+    "cohere",
+    pytest.param("st", marks=pytest.mark.model),
+    pytest.param("onnx", marks=pytest.mark.model),
+)
 
 
 @contextlib.contextmanager
-def _opened(kind: str) -> Iterator[Encoder]:
+def _opened(kind: str, folder: Path) -> Iterator[Encoder]:
     if kind in {"openai", "cohere"}:
         pytest.importorskip(kind, reason="the extra 'api' is not installed")
         with loopback() as server:
@@ -124,15 +131,22 @@ def _opened(kind: str) -> Iterator[Encoder]:
             yield encoder
             encoder.close()
     else:
-        encoder = es.load_encoder("fake:16" if kind == "fake" else SMALL, cache=False)
+        spec = {"fake": "fake:16", "st": SMALL}.get(kind)
+        if spec is None:
+            pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
+            spec = f"onnx:{paraphrase_folder(folder / 'paraphrase')}"
+        encoder = es.load_encoder(spec, cache=False)
         yield encoder
         encoder.close()
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def encoder(request: pytest.FixtureRequest) -> Iterator[Encoder]:
+def encoder(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Encoder]:
     """Open one encoder of each kind; services are the test suite's own, on this machine."""
-    with pytest.MonkeyPatch.context() as patch, _opened(request.param) as opened:
+    folder = tmp_path_factory.mktemp("model")
+    with pytest.MonkeyPatch.context() as patch, _opened(request.param, folder) as opened:
         patch.delenv("EMBEDSMITH_OFFLINE", raising=False)
         yield opened
 
@@ -153,12 +167,12 @@ def test_odd_texts_and_all_scripts_are_embedded_in_their_places(encoder: Encoder
     np.testing.assert_array_equal(
         done.truncated, done.n_tokens > limit if limit else np.zeros(len(texts), dtype=bool)
     )
-    if not encoder.spec.startswith("st:"):
+    if not encoder.spec.startswith(("st:", "onnx:")):
         # Also a service's texts arrive as they are: its vectors are those of the fake encoder.
         fake = es.load_encoder("fake:16", cache=False).encode(texts, role="document")
         np.testing.assert_array_equal(done.vectors, fake.vectors)
     # Alone, each is what it was among the others: nothing leaks from row to row, nothing moved.
-    for at in range(0, len(texts), 16):
+    for at in range(0, len(texts), 32):
         alone = encoder.encode([texts[at]], role="document")
         np.testing.assert_allclose(alone.vectors[0], done.vectors[at], atol=2e-6)
         assert alone.n_tokens[0] == done.n_tokens[at]

@@ -36,6 +36,8 @@ _INDEX = "model.safetensors.index.json"
 _GRAPHS_AND_WEIGHTS = frozenset({".safetensors", ".onnx", ".onnx_data", ".data"})
 # What says how to load, but not which files.
 _LOADING = frozenset({"attn_implementation", "torch_dtype", "dtype", "add_pooling_layer"})
+# Of a module's folder; a longer name is an error of the file system's.
+_LONGEST_PATH = 200
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 # Written for people.
 _DOCUMENTS = frozenset({"readme", "license", "licence", "notice"})
@@ -253,6 +255,9 @@ def _read_modules(
                 " Correct 'path', or use another model."
             )
             raise UnsafeModelError(msg)
+        if len(where) > _LONGEST_PATH:
+            msg = f"{file} names a folder of {len(where)} characters. Take the file anew."
+            raise ModelError(msg)
         folder = path / parts
         config_file = folder / "config.json"
         config = read_json(config_file) if config_file.is_file() else {}

@@ -181,9 +181,10 @@ def _token_limit(module: Module, override: int | None) -> int | None:
     key, holder = ("max_seq_length", own)
     if "model_max_length" in named:
         key, holder = ("model_max_length", named)
+    said = _number(holder.get(key), key, where)
+    if said is not None and said < 1:
+        raise _damaged(where, key, said, "a number of tokens")
     declared = _limit(holder, key, where)
-    if declared is None and (_number(holder.get(key), key, where) or 1) < 1:
-        raise _damaged(where, key, holder[key], "a number of tokens")
     if holder.get(key) is None:
         file = where / "tokenizer_config.json"
         says = _limit(read_json(file), "model_max_length", where) if file.is_file() else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,13 @@ import numpy as np
 from embedsmith.exceptions import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from embedsmith._typing import I64Array
 
-__all__ = ["TokenReader", "TokenRows"]
+__all__ = ["TokenReader", "TokenRows", "reading_with"]
 
 # Texts that are tokenised in one call: the tokenizer's own results take much more than the ids.
 _STEP = 1024
@@ -71,6 +72,30 @@ class TokenRows:
         return ids, mask.astype(np.int64)
 
 
+@contextlib.contextmanager
+def reading_with(where: str) -> Iterator[None]:
+    """Turn the errors of a tokenizer, which has no class for them, into ours.
+
+    Parameters
+    ----------
+    where : str
+        Names the tokenizer.
+
+    Raises
+    ------
+    ModelError
+        If the block failed. A tokenizer that contradicts itself may fail at one text only.
+    """
+    try:
+        yield
+    except BaseException as error:
+        # What went wrong deep in the library: no Exception to Python, and no reason to stop it.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        msg = f"{where} cannot be used: {error}. Copy or download the whole folder again."
+        raise ModelError(msg) from error
+
+
 class TokenReader:
     """Reads texts with a tokenizer as the model does, and counts what it does not look at.
 
@@ -99,8 +124,11 @@ class TokenReader:
         tokenizer.no_padding()
         self._tokenizer = tokenizer
         self._side = side
-        probe = tokenizer.encode(_PROBE).ids
-        bare = tokenizer.encode(_PROBE, add_special_tokens=False).ids
+        self._where = where
+        self.largest_id = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
+        with reading_with(where):
+            probe = tokenizer.encode(_PROBE).ids
+            bare = tokenizer.encode(_PROBE, add_special_tokens=False).ids
         n_special = len(probe) - len(bare)
         starts = [at for at in range(n_special + 1) if probe[at : at + len(bare)] == bare]
         if not bare or not starts:
@@ -142,7 +170,8 @@ class TokenReader:
         parts: list[NDArray[np.int32]] = []
         for start in range(0, len(texts), _STEP):
             step = [prompt + text for text in texts[start : start + _STEP]]
-            encodings = self._tokenizer.encode_batch_fast(step, add_special_tokens=False)
+            with reading_with(self._where):
+                encodings = self._tokenizer.encode_batch_fast(step, add_special_tokens=False)
             for at, encoding in enumerate(encodings, start):
                 bare = np.asarray(encoding.ids, dtype=np.int32)
                 n_tokens[at] = len(bare) + self.n_special

@@ -80,7 +80,9 @@ def test_a_driver_for_cuda_12_is_told_which_release_it_can_use(machine: Any) -> 
     with pytest.raises(DeviceError, match=r"onnxruntime-gpu\[cuda,cudnn\]<1\.27"):
         _devices.check_available(onnxruntime, CUDA)
     error = _devices.did_not_start(WITH_CUDA, CUDA, "")
-    assert "built for CUDA 13.0, the driver runs CUDA 12 at most" in str(error)
+    assert "The driver serves up to CUDA 12, and this ONNX Runtime is built for CUDA 13.0" in str(
+        error
+    )
     assert "onnxruntime-gpu[cuda,cudnn]<1.27" in str(error)
 
 
@@ -105,8 +107,19 @@ def test_a_provider_that_does_not_start_says_which_library_is_missing(machine: A
     # The CPU package has no such library either, so the loader's own words are real ones.
     error = str(_devices.did_not_start(WITH_CUDA, CUDA, ""))
     assert "onnxruntime_providers_cuda" in error
-    assert "install torch" in error
+    assert "onnxruntime-gpu[cuda,cudnn]" in error
     assert "Nothing was run on the CPU instead" in error
+
+
+def test_a_library_that_torch_does_not_bring_is_named_with_its_package(
+    machine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine("onnxruntime-gpu")
+    said = "libcurand.so.10: cannot open shared object file: No such file or directory"
+    monkeypatch.setattr(_devices, "_missing_library", lambda *_: said)
+    error = str(_devices.did_not_start(WITH_CUDA, CUDA, ""))
+    assert "did not start: libcurand.so.10: cannot open shared object file. " in error
+    assert "install nvidia-curand;" in error
 
 
 class Session:

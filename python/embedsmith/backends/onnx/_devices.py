@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedsmith._deps import pip_command
+from embedsmith.backends._cuda_libraries import FOR_CUDA_12, cuda_remedy, missing_library
 from embedsmith.backends._onnxruntime_packages import onnxruntime_packages
 from embedsmith.exceptions import DeviceError
 
@@ -32,8 +33,6 @@ CPU_PROVIDER = "CPUExecutionProvider"
 _CUDA_PROVIDER = "CUDAExecutionProvider"
 _TENSORRT_PROVIDER = "TensorrtExecutionProvider"
 _SPEC = re.compile(r"(cuda|tensorrt)(?::(\d+))?")
-# The first release whose package on PyPI is built for CUDA 13.
-_FIRST_FOR_CUDA_13 = "1.27"
 _CUDA_13 = 13
 _SHARED = {"win32": "onnxruntime_providers_{}.dll"}.get(
     sys.platform, "libonnxruntime_providers_{}.so"
@@ -165,7 +164,7 @@ def _install_gpu(packages: RuntimePackages) -> str:
     wanted = "onnxruntime-gpu"
     if newest is not None and newest < _CUDA_13:
         # With CUDA's own libraries, which its packages bring for CUDA 12.
-        wanted = f"onnxruntime-gpu[cuda,cudnn]<{_FIRST_FOR_CUDA_13}"
+        wanted = FOR_CUDA_12
     install = pip_command("install", wanted)
     if not packages.installed:
         return install
@@ -191,24 +190,18 @@ def preload(runtime: Any) -> str:
 def did_not_start(runtime: Any, device: Device, said: str) -> DeviceError:
     """Return the error for a provider that is installed and did not come up."""
     library = "tensorrt" if device.kind == "tensorrt" else "cuda"
-    missing = _missing_library(runtime, library)
-    reason = missing or said or "its libraries could not be loaded"
-    built = str(getattr(runtime, "cuda_version", "") or "")
-    major = built.split(".", maxsplit=1)[0]
+    said = _missing_library(runtime, library) or said
+    reason = (missing_library(said) or said or "its libraries could not be loaded").rstrip(".")
     newest = _driver_cuda()
-    if device.kind == "tensorrt" and missing and "nvinfer" in missing:
-        fix = pip_command("install", f"tensorrt-cu{major or _CUDA_13}")
-    elif newest is not None and major.isdecimal() and newest < int(major):
-        fix = pip_command("install", f"onnxruntime-gpu[cuda,cudnn]<{_FIRST_FOR_CUDA_13}")
-        reason += f" (it is built for CUDA {built}, the driver runs CUDA {newest} at most)"
-    else:
-        fix = (
-            f"{pip_command('install', 'torch')} (a build for CUDA {major or _CUDA_13}, whose "
-            "packages bring CUDA and cuDNN)"
-        )
+    remedy = cuda_remedy(
+        said,
+        built=str(getattr(runtime, "cuda_version", "") or "") or None,
+        driver=None if newest is None else str(newest),
+    )
     return _refused(
         device,
-        f"{device.providers[0]} did not start: {reason}. Run: {fix}; or see embedsmith doctor",
+        f"{device.providers[0]} did not start: {reason}. {remedy.fix} Run: {remedy.command}; or "
+        "see embedsmith doctor",
     )
 
 

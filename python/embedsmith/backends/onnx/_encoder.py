@@ -21,7 +21,7 @@ from embedsmith.backends._protocol import (
     Role,
     TokenizedTexts,
 )
-from embedsmith.backends._token_rows import TokenReader, TokenRows
+from embedsmith.backends._token_rows import TokenReader, TokenRows, reading_with
 from embedsmith.backends.onnx._devices import gpu_count, parse_device
 from embedsmith.backends.onnx._folder import OnnxFolder
 from embedsmith.backends.onnx._graph import FEATURE
@@ -271,11 +271,8 @@ class OnnxEncoder:
     def _read_tokenizer(self) -> TokenReader:
         tokenizers = require("tokenizers", extra="onnx", feature=FEATURE)
         file = self._folder.tokenizer_file
-        try:
+        with reading_with(str(file)):
             tokenizer = tokenizers.Tokenizer.from_file(str(file))
-        except Exception as error:  # the library raises nothing narrower
-            msg = f"{file} cannot be read: {error}. Copy or download the whole folder again."
-            raise ModelError(msg) from error
         if self._folder.lowercase:
             parts = [tokenizers.normalizers.Lowercase()]
             if tokenizer.normalizer is not None:
@@ -299,6 +296,10 @@ class OnnxEncoder:
         if self._reader is None:
             return
         rows, _ = self._reader.read(["a"])
+        if self._folder.facts.vocabulary is None:
+            # How many ids the graph knows was not found: it has to know the largest.
+            last = np.asarray([self._reader.largest_id], dtype=np.int32)
+            rows = TokenRows(last, np.asarray([0, 1], dtype=np.int64))
         vectors = self._vectors(session, rows, np.zeros(1, np.int64))
         if vectors.shape != (1, self.dim):
             msg = (
@@ -363,6 +364,13 @@ class OnnxEncoder:
         with translated(folder.graph_file, self.device):
             (computed,) = session.run([folder.output], feed)
         vectors: F32Array = np.asarray(computed, dtype=np.float32)
+        texts, columns = len(positions), ids.shape[1]
+        if vectors.shape[:-1] != ((texts, columns) if folder.pooling else (texts,)):
+            msg = (
+                f"{folder.graph_file} answers {folder.output!r} of shape {vectors.shape} for "
+                f"{texts} texts of {columns} tokens. Export the model again, or use another."
+            )
+            raise ModelError(msg)
         if folder.pooling:
             vectors = pooled(vectors, rows.lengths(positions), folder.pooling[0])
         if folder.normalize:

@@ -149,32 +149,43 @@ def _external_files(onnx: Any, graph: Any, nodes: list[Any], file: Path) -> tupl
             tensors += [attribute.t, *attribute.tensors]
             for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
                 tensors += [sparse.values, sparse.indices]
-    names = set()
-    for tensor in tensors:
-        if tensor.data_location != onnx.TensorProto.EXTERNAL and not tensor.external_data:
-            continue
-        facts = {entry.key: entry.value for entry in tensor.external_data}
-        name = facts.get("location", "")
-        beside = file.parent / name
-        if _PLAIN_NAME.fullmatch(name) is None:
-            msg = (
-                f"{file} takes the weights {tensor.name!r:.60} from {name!r:.120}, which is no "
-                "file of its own folder; nothing is read from there. Use another model."
-            )
-            raise UnsafeModelError(msg)
-        if not beside.is_file():
-            msg = f"{beside} is missing: {file.name} keeps weights in it. {_AGAIN}"
-            raise ModelError(msg)
-        try:
-            end = int(facts.get("offset") or 0) + int(facts.get("length") or 0)
-        except ValueError as error:
-            msg = f"{file} says of {tensor.name!r:.60} no place in {name}: {facts}. {_AGAIN}"
-            raise ModelError(msg) from error
-        if end > beside.stat().st_size:
-            msg = f"{beside} is cut off: it ends before the weights {tensor.name!r:.60}. {_AGAIN}"
-            raise ModelError(msg)
-        names.add(name)
-    return tuple(sorted(names))
+    stored = [
+        tensor
+        for tensor in tensors
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data
+    ]
+    return tuple(sorted({_external_file(tensor, file) for tensor in stored}))
+
+
+def _external_file(tensor: Any, file: Path) -> str:
+    """Return the name of the file that a tensor lies in, if it is one of the graph's folder."""
+    facts = {entry.key: entry.value for entry in tensor.external_data}
+    name = str(facts.get("location", ""))
+    beside = file.parent / name
+    if _PLAIN_NAME.fullmatch(name) is None:
+        msg = (
+            f"{file} takes the weights {tensor.name!r:.60} from {name!r:.120}, which is no "
+            "file of its own folder; nothing is read from there. Use another model."
+        )
+        raise UnsafeModelError(msg)
+    if not beside.is_file():
+        msg = f"{beside} is missing: {file.name} keeps weights in it. {_AGAIN}"
+        raise ModelError(msg)
+    if beside.resolve().parent != file.parent.resolve():
+        msg = (
+            f"{beside} is a link that leads out of its folder, to {beside.resolve()}; nothing "
+            "is read from there. If you trust it, copy the folder with its files (cp -rL)."
+        )
+        raise UnsafeModelError(msg)
+    try:
+        end = int(facts.get("offset") or 0) + int(facts.get("length") or 0)
+    except ValueError as error:
+        msg = f"{file} says of {tensor.name!r:.60} no place in {name}: {facts}. {_AGAIN}"
+        raise ModelError(msg) from error
+    if end > beside.stat().st_size:
+        msg = f"{beside} is cut off: it ends before the weights {tensor.name!r:.60}. {_AGAIN}"
+        raise ModelError(msg)
+    return name
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
@@ -237,7 +248,10 @@ def _vocabulary(graph: Any) -> int | None:
         if node.op_type in {"Cast", "Identity"} and same.intersection(node.input):
             same.update(node.output)
         table: tuple[int, ...] | None = None
-        if node.op_type == "Gather" and len(node.input) > 1 and node.input[1] in same:
+        # Of weights in 8 bits, which onnxruntime looks up without a check of its own: an id beyond
+        # the table gives a vector of nothing.
+        looks_up = node.op_type in {"Gather", "GatherBlockQuantized"}
+        if looks_up and len(node.input) > 1 and node.input[1] in same:
             table = tables.get(node.input[0])
         elif node.op_type == "EmbedLayerNormalization" and node.input[0] in same:
             table = tables.get(node.input[2])
