@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import shutil
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedsmith._core import __version__
 from embedsmith._deps import require
-from embedsmith.backends._export_manifest import GRAPH_FILE, ExportManifest
+from embedsmith.backends._export_manifest import ExportManifest
 from embedsmith.backends._resolve import locate_model
 from embedsmith.backends._texts import checked_texts
 from embedsmith.backends.export._folder import (
@@ -27,7 +28,7 @@ from embedsmith.backends.export._modernbert import write_modernbert
 from embedsmith.backends.export._plan import plan_for
 from embedsmith.backends.export._post_norm import write_post_norm
 from embedsmith.backends.export._result import ExportResult
-from embedsmith.backends.export._runner import GraphRunner, checking_device
+from embedsmith.backends.export._runner import ExportRunner, checking_device
 from embedsmith.backends.export._source import ExportSource
 from embedsmith.backends.export._tail import write_tail
 from embedsmith.backends.export._texts import sample_texts
@@ -41,12 +42,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from embedsmith._typing import F32Array, Json
+    from embedsmith.backends._fingerprint import Fingerprint
     from embedsmith.backends._protocol import Role
     from embedsmith.backends._resolve import ResolvedModel
     from embedsmith.backends.export._layers import Plan
     from embedsmith.backends.export._retrieval import RetrievalSet
 
-__all__ = ["export_model", "write_model"]
+__all__ = ["export_model", "write_export", "write_model"]
 
 _LOG = logging.getLogger(__name__)
 _LIBRARIES = (
@@ -170,39 +172,45 @@ def export_model(
         raise DataError(msg)
     with folder_aside(folder) as aside:
         tell(f"writing {found.name} as {precision} for {target}")
-        graph = write_model(source, plan, aside)
-        for file in source.tokenizer_files:
-            shutil.copyfile(file, aside / file.name)
-        runner = GraphRunner(aside / GRAPH_FILE, aside / "tokenizer.json", source.space, device)
+        written = write_export(source, plan, aside, found.name, original.encoder.fingerprint)
+        runner = ExportRunner(aside, device)
         tell("comparing texts alone and in batches")
         invariance = {**batch_invariance(runner, compared), "device": device}
         parity = check_parity(
             original, runner, compared, data, tolerance=asked, metric=source.space.metric, tell=tell
         )
         parity["device"] = device
+        runner.close()
         wrong = failures(parity, invariance, asked)
         if wrong:
             raise ParityError(_refusal(found.name, precision, wrong, parity))
-        fingerprint = original.encoder.fingerprint
-        manifest = ExportManifest(
-            source={
-                "name": found.name,
-                "fingerprint": fingerprint.digest,
-                "fields": dict(fingerprint.fields),
-            },
-            space=source.space,
-            precision=precision,
-            target=target,
-            graph=graph,
-            files=hashed_files(aside),
-            batch_invariance=invariance,
-            parity=parity,
-            versions=_versions(),
-            made_at=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
-        )
+        manifest = replace(written, batch_invariance=invariance, parity=parity)
         manifest.write(aside)
     original.encoder.close()
     return ExportResult(folder, manifest)
+
+
+def write_export(
+    source: ExportSource, plan: Plan, folder: Path, name: str, identity: Fingerprint
+) -> ExportManifest:
+    """Write graph, tokenizer and a manifest that claims nothing yet; return the manifest."""
+    graph = write_model(source, plan, folder)
+    for file in source.tokenizer_files:
+        shutil.copyfile(file, folder / file.name)
+    manifest = ExportManifest(
+        source={"name": name, "fingerprint": identity.digest, "fields": dict(identity.fields)},
+        space=source.space,
+        precision=plan.precision,
+        target=plan.target,
+        graph=graph,
+        files=hashed_files(folder),
+        batch_invariance={},
+        parity={},
+        versions=_versions(),
+        made_at=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
+    )
+    manifest.write(folder)
+    return manifest
 
 
 def write_model(source: ExportSource, plan: Plan, folder: Path) -> Json:

@@ -20,7 +20,7 @@ from embedsmith.backends.export._graph import FEATURE
 from embedsmith.exceptions import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["check_target", "folder_aside", "hashed_files", "write_graph_file"]
@@ -125,10 +125,9 @@ def write_graph_file(model: Any, folder: Path) -> None:
     )
 
 
-def hashed_files(folder: Path, names: Iterable[str] | None = None) -> dict[str, ExportedFile]:
+def hashed_files(folder: Path) -> dict[str, ExportedFile]:
     """Return size and hash of the files of a folder, by name."""
-    chosen = sorted(file.name for file in folder.iterdir()) if names is None else sorted(names)
     return {
-        name: ExportedFile(sha256_of(folder / name), (folder / name).stat().st_size)
-        for name in chosen
+        file.name: ExportedFile(sha256_of(file), file.stat().st_size)
+        for file in sorted(folder.iterdir())
     }

@@ -65,7 +65,8 @@ class GraphWriter:
         if name in self._constants:
             msg = f"the graph has two constants {name!r}"
             raise ValueError(msg)
-        tensor = self._onnx.numpy_helper.from_array(np.ascontiguousarray(values), name)
+        # ascontiguousarray would make a list of a single number.
+        tensor = self._onnx.numpy_helper.from_array(np.array(values, order="C"), name)
         self._constants[name] = tensor
         return name
 

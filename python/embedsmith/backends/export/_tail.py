@@ -142,8 +142,11 @@ def _pooled(layers: Layers, hidden: str, mode: str) -> str:
     if mode == "weightedmean":
         place = graph.op("CumSum", weight, graph.scalar(1, np.int64))
         weight = graph.op("Mul", weight, place)
-    rows = graph.op("Unsqueeze", weight, graph.ints(1))
-    total = graph.op("Squeeze", graph.op("MatMul", rows, hidden), graph.ints(1))
+    row = graph.op("Unsqueeze", weight, graph.ints(1))
+    # Twice the same row: for a single one onnxruntime takes a kernel whose order of adding depends
+    # on the number of tokens, padding included, and a text's bits would depend on its batch.
+    sums = graph.op("MatMul", graph.op("Concat", row, row, axis=1), hidden)
+    total = graph.op("Gather", sums, graph.scalar(0, np.int64), axis=1)
     count = graph.op(
         "Max",
         graph.op("ReduceSum", weight, graph.ints(1), keepdims=1),

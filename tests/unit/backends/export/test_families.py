@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from embedsmith.backends.export._export import write_model
+from embedsmith.backends.export._export import write_export, write_model
 from embedsmith.backends.export._layers import Plan
 from embedsmith.backends.export._mpnet_bias import bucket_of
-from embedsmith.backends.export._runner import GraphRunner
+from embedsmith.backends.export._runner import ExportRunner
 from embedsmith.backends.export._source import ExportSource
 from embedsmith.backends.export._texts import sample_texts
 from embedsmith.backends.sentence_transformers import SentenceTransformerEncoder
@@ -30,9 +30,9 @@ def written(model: Path, folder: Path, plan: Plan) -> tuple[F32Array, dict[str, 
     """Return what a graph of the model answers to the texts, and what is said of it."""
     source = ExportSource.read(model)
     folder.mkdir()
-    graph = write_model(source, plan, folder)
-    runner = GraphRunner(folder / "model.onnx", model / "tokenizer.json", source.space, "cpu")
-    return runner.encode(TEXTS, "document"), graph
+    identity = source.declared.fingerprint(source.folder)
+    graph = write_export(source, plan, folder, "made", identity).graph
+    return ExportRunner(folder, "cpu").encode(TEXTS, "document"), graph
 
 
 def original(model: Path) -> F32Array:
@@ -77,17 +77,16 @@ def test_coarser_precisions_stay_near(
 def test_bf16_rounds_the_products_only(families: Callable[[str], Path], tmp_path: Path) -> None:
     """Run by onnx's reference implementation: onnxruntime has no bfloat16 product for CPUs."""
     from onnx.reference import ReferenceEvaluator
+    from tokenizers import Tokenizer
 
     model = families("bert")
     source = ExportSource.read(model)
     write_model(source, Plan("bf16", "cuda", fused=False), tmp_path)
     plain, _ = written(model, tmp_path / "plain", Plan("fp32", "cpu", fused=False))
-    runner = GraphRunner(
-        tmp_path / "plain" / "model.onnx", model / "tokenizer.json", source.space, "cpu"
-    )
+    tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
     session = ReferenceEvaluator(str(tmp_path / "model.onnx"))
     for at in (0, 3):
-        (ids,) = runner.tokens([TEXTS[at]], "document")
+        ids = tokenizer.encode(TEXTS[at]).ids[:100]
         feeds = {"input_ids": np.asarray([ids]), "attention_mask": np.ones((1, len(ids)), int)}
         (found,) = session.run(None, feeds)
         cosine = float((found[0] * plain[at]).sum())
@@ -152,8 +151,11 @@ def test_weights_beside_the_graph_give_the_same_bits(
     monkeypatch.setattr(_folder, "INLINE_BYTES", 0)
     beside, _ = written(model, tmp_path / "beside", plan)
     assert sorted(file.name for file in (tmp_path / "beside").iterdir()) == [
+        "embedsmith_export.json",
         "model.onnx",
         "model.onnx_data",
+        "tokenizer.json",
+        "tokenizer_config.json",
     ]
     np.testing.assert_array_equal(beside, inside)
 
