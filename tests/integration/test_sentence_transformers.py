@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from embedsmith._core import available_isas
 from embedsmith.backends import CachedEncoder, EmbeddingCache, load_encoder, resolve_model
 from embedsmith.backends.sentence_transformers import SentenceTransformerEncoder
 from embedsmith.exceptions import DeviceError, ModelError
@@ -330,3 +331,63 @@ def test_the_split_model_unpacks_and_embeds(
     ).vectors
     assert vectors[0] @ vectors[1] > 0.7
     assert vectors[0] @ vectors[2] < 0.3
+
+
+def test_batches_are_cut_by_tokens_and_every_text_is_read_once(
+    folder: Path, encoder: SentenceTransformerEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from embedsmith.backends._token_rows import TokenReader
+
+    read: list[str] = []
+    reader = TokenReader.read
+
+    def noted(self: TokenReader, texts: Any, prompt: str = "") -> Any:
+        read.extend(texts)
+        return reader(self, texts, prompt)
+
+    monkeypatch.setattr(TokenReader, "read", noted)
+    small = SentenceTransformerEncoder(folder, token_budget=300)
+    # The library must not be asked to read a text again.
+    monkeypatch.setattr(small.model, "preprocess", pytest.fail)
+    vectors = small.encode(TEXTS, role="document").vectors
+    assert sorted(read) == sorted(set(TEXTS))
+    # Other batches, and the last bits only.
+    assert np.abs(vectors - encoder.encode(TEXTS, role="document").vectors).max() <= 1e-6
+
+
+@pytest.mark.skipif(
+    not {"avx512bf16", "amx"}.intersection(available_isas()), reason="no bfloat16 on this CPU"
+)
+def test_bf16_is_close_to_fp32_and_another_space(
+    folder: Path, encoder: SentenceTransformerEncoder
+) -> None:
+    half = SentenceTransformerEncoder(folder, precision="bf16")
+    assert half.fingerprint.differences(encoder.fingerprint) == ("computed_in",)
+    texts = TEXTS[:2] + TEXTS[3:30]
+    vectors = half.encode(texts, role="document").vectors
+    exact = encoder.encode(texts, role="document").vectors
+    cosines = (vectors * exact).sum(axis=1) / np.linalg.norm(vectors, axis=1)
+    assert cosines.min() > 0.9998
+    assert np.abs(vectors - exact).max() > 1e-5
+    # Norms and pooling stay in float32: a vector has length 1 to its last bits.
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-6)
+    # What is cast at loading is what autocast would cast in each call.
+    torch = pytest.importorskip("torch")
+    library = pytest.importorskip("sentence_transformers")
+    plain = library.SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        theirs = plain.encode(texts[-1:], show_progress_bar=False, convert_to_tensor=True)
+    ours = half.encode_batch(texts[-1:], "document")
+    np.testing.assert_array_equal(ours, theirs.float().numpy())
+
+
+def test_precisions_that_do_not_pay_on_a_cpu_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DeviceError, match="several times slower than float32"):
+        load_encoder("st:all-MiniLM-L6-v2", precision="fp16", cache=False)
+    with pytest.raises(ModelError, match="fp32, bf16, fp16"):
+        load_encoder("st:all-MiniLM-L6-v2", precision="half", cache=False)
+    monkeypatch.setattr("embedsmith.backends._torch_forward.available_isas", lambda: ["avx2"])
+    with pytest.raises(DeviceError, match=r"AVX-512 BF16 or AMX.*this one has avx2"):
+        load_encoder("st:all-MiniLM-L6-v2", precision="bf16", cache=False)
+    with pytest.raises(ModelError, match="embedsmith export"):
+        load_encoder("fake:8", precision="bf16", cache=False)

@@ -12,6 +12,7 @@ import numpy as np
 from embedsmith._deps import require
 from embedsmith.backends._batches import encode_texts
 from embedsmith.backends._devices import check_device
+from embedsmith.backends._fingerprint import Fingerprint
 from embedsmith.backends._load_report import quiet_loading, refuse_missing_weights
 from embedsmith.backends._model_folder import ModelFolder
 from embedsmith.backends._protocol import (
@@ -22,6 +23,7 @@ from embedsmith.backends._protocol import (
     TokenizedTexts,
 )
 from embedsmith.backends._st_config import NO_TOKEN_LIMIT, SpaceConfig, read_space
+from embedsmith.backends._torch_forward import TorchForward, check_precision, reads_ids
 from embedsmith.exceptions import ModelError
 
 if TYPE_CHECKING:
@@ -29,12 +31,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from embedsmith._typing import F32Array, I64Array, Json, Metric
-    from embedsmith.backends._fingerprint import Fingerprint
     from embedsmith.backends._packaged import PackagedModel
 
 __all__ = ["SentenceTransformerEncoder"]
 
 _FEATURE = "The sentence-transformers backend"
+# Beyond so many tokens a batch no longer gains on a CPU, and falls out of its caches;
+# benches/test_encoders.py measures it. Matrix units for bfloat16 are fed with more.
+_TOKEN_BUDGETS = {("cpu", "fp32"): 2048, ("cpu", "bf16"): 4096}
+_GPU_TOKEN_BUDGET = 32_768
+_LOW_PRECISION_ROWS, _GPU_ROWS = 128, 256
 _LIBRARIES = ("torch", "transformers", "sentence-transformers")
 
 
@@ -52,8 +58,13 @@ class SentenceTransformerEncoder:
         What to show; the folder's name if None.
     device : str, default "cpu"
         ``"cpu"``, ``"cuda"`` or ``"cuda:N"``. There is no fallback.
-    batch_size : int, default 32
-        Texts per forward pass.
+    batch_size : int, optional
+        Most texts per forward pass; if None, 32 on a CPU, 128 there in bfloat16, 256 on a GPU.
+    token_budget : int, optional
+        Most tokens per forward pass, padding included; one that suits device and precision if None.
+    precision : {"fp32", "bf16", "fp16"}, default "fp32"
+        Of the products of matrices; sums, norms and pooling stay in float32. ``"bf16"`` needs a
+        CPU with AVX-512 BF16 or AMX, or a GPU; ``"fp16"`` a GPU. It is part of the fingerprint.
     max_tokens : int, optional
         Cut texts here rather than where the folder says.
     query_prompt, document_prompt : str, optional
@@ -76,7 +87,6 @@ class SentenceTransformerEncoder:
         If sentence-transformers is not installed.
     """
 
-    token_budget: int | None = None
     # The kernels of a matrix product depend on its shape.
     batch_invariant = False
     in_flight = 1
@@ -88,7 +98,9 @@ class SentenceTransformerEncoder:
         spec: str | None = None,
         name: str | None = None,
         device: str = "cpu",
-        batch_size: int = DEFAULT_BATCH_SIZE,
+        batch_size: int | None = None,
+        token_budget: int | None = None,
+        precision: str = "fp32",
         max_tokens: int | None = None,
         query_prompt: str | None = None,
         document_prompt: str | None = None,
@@ -105,6 +117,8 @@ class SentenceTransformerEncoder:
             "truncate_dim": truncate_dim,
         }
         self._packaged = packaged
+        check_precision(precision, device)
+        self.precision = precision
         self._folder, self._space = self._read()
         if importlib.util.find_spec("sentence_transformers") is None:
             require("sentence_transformers", extra="st", feature=_FEATURE)
@@ -112,9 +126,15 @@ class SentenceTransformerEncoder:
         self.name = name or path.resolve().name
         self.spec = spec or f"st:{path}"
         self.device = device
-        self.batch_size = batch_size
+        on_cpu = device == "cpu"
+        usual = DEFAULT_BATCH_SIZE if precision == "fp32" else _LOW_PRECISION_ROWS
+        self.batch_size = batch_size or (usual if on_cpu else _GPU_ROWS)
+        self.token_budget: int | None = token_budget or (
+            _TOKEN_BUDGETS[device, precision] if on_cpu else _GPU_TOKEN_BUDGET
+        )
         self._loaded: Any = None
-        self._counter: Any = None
+        self._forward: TorchForward | None = None
+        self._fed_with_ids = False
 
     def _read(self) -> tuple[ModelFolder, SpaceConfig]:
         folder = ModelFolder.read(self._path, trust_remote_code=self._trust_remote_code)
@@ -144,11 +164,18 @@ class SentenceTransformerEncoder:
         ModelError
             If the folder claims to be a published model and holds other weights.
         """
-        fingerprint = self._space.fingerprint(self._folder)
+        fingerprint = self._identity(self._space, self._folder)
         if self._packaged is not None:
             file = self._path / "model.safetensors"
             self._packaged.check(file, fingerprint.fields["weights"].get(file.name))
         return fingerprint
+
+    def _identity(self, space: SpaceConfig, folder: ModelFolder) -> Fingerprint:
+        fingerprint = space.fingerprint(folder)
+        if self.precision == "fp32":
+            return fingerprint
+        # Rounded on the way: not the same space to the last promise, and never mixed with it.
+        return Fingerprint({**fingerprint.fields, "computed_in": self.precision})
 
     @cached_property
     def producer(self) -> Json:
@@ -156,6 +183,7 @@ class SentenceTransformerEncoder:
         return {
             "device": self.device.split(":")[0],
             "batch_size": self.batch_size,
+            "token_budget": self.token_budget,
             **{name: metadata.version(name) for name in _LIBRARIES},
         }
 
@@ -176,8 +204,27 @@ class SentenceTransformerEncoder:
     def model(self) -> Any:
         """The ``SentenceTransformer``; loaded on first use."""
         if self._loaded is None:
-            self._loaded = self._load()
+            model = self._load()
+            self._forward = TorchForward(
+                model,
+                self._space,
+                device=self.device,
+                precision=self.precision,
+                where=str(self._folder.path),
+            )
+            self._fed_with_ids = reads_ids(model, self._folder.modules)
+            self._loaded = model
         return self._loaded
+
+    @property
+    def _runner(self) -> TorchForward:
+        """What runs the model; it is loaded on first use."""
+        if self._loaded is None or self._forward is None:
+            self.load()
+        if self._forward is None:
+            msg = "the model was closed while it was in use"
+            raise RuntimeError(msg)
+        return self._forward
 
     @property
     def loaded(self) -> bool:
@@ -228,7 +275,7 @@ class SentenceTransformerEncoder:
         Its vectors would be kept, and served from then on, under the name of the earlier one.
         """
         folder, space = self._read()
-        changed = space.fingerprint(folder).differences(identity)
+        changed = self._identity(space, folder).differences(identity)
         if changed:
             msg = (
                 f"{self._path} was changed ({', '.join(changed)}) since it was opened. "
@@ -256,36 +303,37 @@ class SentenceTransformerEncoder:
 
     def count_tokens(self, texts: Sequence[str], role: Role) -> I64Array:
         """Return the untruncated token count of prompt and text, special tokens included."""
-        if self._counter is None:
-            self._counter = _own_tokenizer(self.model.tokenizer, self._folder.path)
-        prompt = self.prompt(role)
-        counts = np.empty(len(texts), dtype=np.int64)
-        step = 32 * self.batch_size
-        for start in range(0, len(texts), step):
-            part = [prompt + text for text in texts[start : start + step]]
-            encodings = self._counter.encode_batch_fast(part)
-            counts[start : start + len(part)] = [len(encoding) for encoding in encodings]
-        return counts
+        return self.tokenize(texts, role).n_tokens
 
     def tokenize(self, texts: Sequence[str], role: Role) -> TokenizedTexts:
-        """Return the texts with their token counts."""
-        return TokenizedTexts(texts, role, self.count_tokens(texts, role))
+        """Return the texts as token ids."""
+        rows, n_tokens = self._runner.read(texts, self.prompt(role))
+        return TokenizedTexts(texts, role, n_tokens, rows)
 
     def encode_tokenized(self, tokenized: TokenizedTexts, positions: I64Array) -> F32Array:
         """Return the vectors of one forward pass over some of the texts."""
-        return self.encode_batch([tokenized.texts[at] for at in positions], tokenized.role)
+        runner = self._runner
+        if self._fed_with_ids:
+            return runner.run(tokenized.inputs, positions)
+        return self._encode_texts([tokenized.texts[at] for at in positions], tokenized.role)
 
     def encode_batch(self, texts: Sequence[str], role: Role) -> F32Array:
         """Return the vectors of one forward pass, in the order of ``texts``."""
+        tokenized = self.tokenize(texts, role)
+        return self.encode_tokenized(tokenized, np.arange(len(texts), dtype=np.int64))
+
+    def _encode_texts(self, texts: list[str], role: Role) -> F32Array:
+        """Let the library read the texts itself: for models that need more than token ids."""
         encode = self.model.encode_query if role == "query" else self.model.encode_document
-        vectors = encode(
-            list(texts),
-            # Given even when empty: otherwise the model's default prompt would step in.
-            prompt=self.prompt(role),
-            batch_size=max(1, len(texts)),
-            show_progress_bar=False,
-            convert_to_numpy=True,
-        )
+        with self._runner.precision():
+            vectors = encode(
+                texts,
+                # Given even when empty: otherwise the model's default prompt would step in.
+                prompt=self.prompt(role),
+                batch_size=max(1, len(texts)),
+                show_progress_bar=False,
+                convert_to_numpy=True,
+            )
         return np.ascontiguousarray(vectors, dtype=np.float32)
 
     def encode(
@@ -309,24 +357,4 @@ class SentenceTransformerEncoder:
 
     def close(self) -> None:
         """Drop the model. It is loaded again if it is needed again."""
-        self._loaded = self._counter = None
-
-
-def _own_tokenizer(tokenizer: Any, folder: Path) -> Any:
-    """Return a copy of the model's tokenizer that cuts and pads nothing.
-
-    A copy, because truncation and padding are states of a fast tokenizer, and the model relies on
-    its own.
-    """
-    tokenizers = require("tokenizers", extra="st", feature=_FEATURE)
-    backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
-    if not isinstance(backend, tokenizers.Tokenizer):
-        msg = (
-            f"{folder} has no fast tokenizer ({type(tokenizer).__name__}), so what is cut off "
-            "cannot be counted. Save it with a tokenizer.json."
-        )
-        raise ModelError(msg)
-    copy = tokenizers.Tokenizer.from_str(backend.to_str())
-    copy.no_truncation()
-    copy.no_padding()
-    return copy
+        self._loaded = self._forward = None
