@@ -89,6 +89,7 @@ class BatchRunner:
         waiting = deque(batches)
         running: dict[Future[F32Array], I64Array] = {}
         failure: BaseException | None = None
+        self._tell("resume")
         while running or (waiting and failure is None):
             while waiting and failure is None and len(running) < self._in_flight:
                 batch = waiting.popleft()
@@ -100,6 +101,7 @@ class BatchRunner:
                     # Asked a second time to stop: what still runs is given up.
                     raise
                 failure = error
+                self._tell("halt")
                 continue
             for task in done:
                 batch, failed = running.pop(task), task.exception()
@@ -107,8 +109,15 @@ class BatchRunner:
                     yield batch, task.result()
                 elif failure is None:
                     failure = failed
+                    self._tell("halt")
         if failure is not None:
             raise failure
+
+    def _tell(self, what: str) -> None:
+        """Tell a model that asks a service: a run begins, or nothing need be tried again."""
+        hear = getattr(self._model, what, None)
+        if hear is not None:
+            hear()
 
     def _whole(self, tokenized: TokenizedTexts, batch: I64Array, places: I64Array) -> F32Array:
         """Compute a batch and refuse what no search can rank."""

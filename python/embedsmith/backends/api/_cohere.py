@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import threading
 from typing import TYPE_CHECKING, Any
@@ -63,7 +64,9 @@ class CohereService:
         truncate: str,
         timeout_s: float,
     ) -> None:
-        require("cohere", extra="api", feature=_FEATURE)
+        # Said now if it is missing; imported with the first text.
+        if importlib.util.find_spec("cohere") is None:
+            require("cohere", extra="api", feature=_FEATURE)
         self.endpoint = endpoint
         self._secret, self._timeout_s = secret, timeout_s
         self._input_types = input_types

@@ -336,6 +336,14 @@ class ApiEncoder:
                 self._probe = self._requests.send([PROBE], "document", n_tokens, shown=[PROBE])[0]
             return self._probe
 
+    def halt(self) -> None:
+        """Let requests that failed, or wait for a better moment, end: their run has failed."""
+        self._requests.halt()
+
+    def resume(self) -> None:
+        """Begin another run."""
+        self._requests.resume()
+
     def close(self) -> None:
         """Close the connections; they are opened again if they are needed again."""
         self._requests.close()

@@ -7,6 +7,7 @@ costs more than the request.
 
 from __future__ import annotations
 
+import importlib.util
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +63,9 @@ class OpenAIService:
         encoding_format: str,
         timeout_s: float,
     ) -> None:
-        # Said when the encoder is made and not at the first text; imported there.
-        require("openai", extra="api", feature=_FEATURE)
+        # Said now if it is missing; imported with the first text.
+        if importlib.util.find_spec("openai") is None:
+            require("openai", extra="api", feature=_FEATURE)
         self.endpoint = endpoint
         self._model, self._secret, self._timeout_s = model, secret, timeout_s
         self._input_types = input_types

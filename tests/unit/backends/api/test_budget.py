@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     Connect = Callable[..., Any]
 
-# A word a text: the server bills one token for it. The bound is 7 bytes and 3 special tokens.
+# A word a text: the server bills one token for it. The bound is 7 bytes and 16 tokens besides.
 TEXTS = [f"word{n:03}" for n in range(100)]
-BOUND = 10
+BOUND = 23
 
 
 @pytest.fixture
@@ -67,9 +67,9 @@ def test_the_limit_is_never_passed_and_what_was_paid_is_kept(
         "api": ApiOptions(prices=table, in_flight=in_flight, canary=False),
     }
     server.delay_s = 0.005
-    first: Any = load_encoder("openai:m", max_cost=70, **options)
-    # The bound of a request is 50 dollars, its bill 5: the fifth one is the last that fits.
-    with pytest.raises(BudgetError, match=r"\$25 of \$70 are spent.*could cost \$50.*not sent"):
+    first: Any = load_encoder("openai:m", max_cost=135, **options)
+    # The bound of a request is 115 dollars, its bill 5: the fifth one is the last that fits.
+    with pytest.raises(BudgetError, match=r"\$25 of \$135 are spent.*could cost \$115.*not sent"):
         first.encode(TEXTS, role="document")
     first.close()
     assert len(server.texts) == 25
@@ -94,7 +94,7 @@ def test_the_bound_holds_with_a_service_that_bills_all_of_it(
     encoder = connect(dimensions=16, prices=table, max_cost="333.33", batch_size=3, in_flight=8)
     with pytest.raises(BudgetError):
         encoder.encode(TEXTS, role="document")
-    assert sum(billed) == encoder.meter.budget.spent == 330
+    assert sum(billed) == encoder.meter.budget.spent == 276
 
 
 @pytest.mark.usefixtures("quick")
@@ -104,9 +104,9 @@ def test_attempts_that_may_be_billed_count_in_full(
     server.tricks.extend([status(500), hang(1.0), status(429, {"retry-after-ms": "1"})])
     encoder = connect(dimensions=16, prices=table, timeout_s=0.2, max_cost=100)
     encoder.encode(TEXTS[:1], role="document")
-    # 10 of the 500, 10 of the silence, nothing of the 429, and 1 of the answer.
-    assert encoder.meter.budget.spent == 21
-    assert encoder.meter.n_tokens_uncertain == 20
+    # The bound of the 500, that of the silence, nothing of the 429, and 1 of the answer.
+    assert encoder.meter.budget.spent == 2 * BOUND + 1
+    assert encoder.meter.n_tokens_uncertain == 2 * BOUND
     server.always = status(500)
     with pytest.raises(BudgetError):
         connect(dimensions=16, prices=table, attempts=50, max_cost=35).encode(
@@ -121,11 +121,11 @@ def test_the_probe_is_paid_for_as_well(server: Loopback, connect: Connect, table
 
 
 def test_a_budget_is_shared(connect: Connect, table: Path) -> None:
-    budget = Budget(10)
+    budget = Budget(BOUND)
     options = {"dimensions": 16, "prices": table, "max_cost": budget}
     connect(**options).encode(["word001"], role="query")
     assert budget.spent == 1
-    with pytest.raises(BudgetError, match=r"\$1 of \$10 are spent"):
+    with pytest.raises(BudgetError, match=r"\$1 of \$23 are spent"):
         connect(**options).encode(["word002"], role="query")
 
 

@@ -338,3 +338,25 @@ def test_what_runs_here_takes_no_options_of_services() -> None:
         load_encoder("openai:m", truncate_dim=64, cache=False)
     with pytest.raises(ModelError, match="names no model"):
         load_encoder("openai:", cache=False)
+
+
+def test_a_run_that_has_failed_waits_for_no_better_moment(
+    server: Loopback, connect: Connect
+) -> None:
+    # Three requests are told to come back in a minute; the fourth one's key is refused.
+    late = status(401)
+
+    def refuse_later(handler: Any, asked: Any) -> None:
+        time.sleep(0.3)
+        late(handler, asked)
+
+    server.tricks.extend([status(429, {"Retry-After": "60"})] * 3 + [refuse_later])
+    encoder = connect(dimensions=16, batch_size=1, in_flight=4)
+    start = time.monotonic()
+    with pytest.raises(ServiceError, match="401"):
+        encoder.encode(TEXTS, role="document")
+    assert time.monotonic() - start < 10
+    assert len(server.asked) == 4
+    # And the encoder is as good as before.
+    encoder._requests._backoff._until = 0.0
+    assert len(encoder.encode(TEXTS, role="document").vectors) == len(TEXTS)
