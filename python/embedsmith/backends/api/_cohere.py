@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +109,8 @@ class CohereService:
             return error.failure
         billed = answer.meta and answer.meta.billed_units
         n_tokens = billed and billed.input_tokens
-        return Answer(vectors, None if n_tokens is None else int(n_tokens))
+        counted = isinstance(n_tokens, (int, float)) and math.isfinite(n_tokens) and n_tokens >= 0
+        return Answer(vectors, int(n_tokens) if counted else None)
 
     def _failed(self, error: Any) -> Failure:
         """Return what an error of the client means, without the error."""

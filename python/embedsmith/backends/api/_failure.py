@@ -93,7 +93,7 @@ def _message(body: str) -> str:
     """Return the message in an error of an API, or all of it."""
     try:
         found: Any = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body
     for name in ("error", "message", "detail"):
         if isinstance(found, dict) and found.get(name):
@@ -120,4 +120,8 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     when = email.utils.parsedate_tz(str(names.get("retry-after", "")))
     if when is None:
         return None
-    return max(0.0, email.utils.mktime_tz(when) - time.time())
+    try:
+        return max(0.0, email.utils.mktime_tz(when) - time.time())
+    except (ValueError, OverflowError):
+        # The year 99999: no date, and no wait that is asked for.
+        return None

@@ -51,7 +51,7 @@ def read_answer(
         raise Unusable(reason)
     try:
         answer: Any = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         reason = f"answered JSON that is cut off, or none at all{said(shown[:80])}"
         # Mostly a connection that a proxy broke off.
         raise Unusable(reason, again=True) from None
@@ -62,7 +62,9 @@ def read_answer(
     rows = [_numbers(item.get("embedding")) for item in data]
     vectors = stacked(rows, n_texts)
     index = [item.get("index") for item in data]
-    if sorted(index, key=str) != sorted(range(n_texts), key=str):
+    # True is 1 to Python, and a mask to numpy.
+    whole = all(isinstance(at, int) and not isinstance(at, bool) for at in index)
+    if not whole or sorted(index) != list(range(n_texts)):
         reason = (
             "answered embeddings whose 'index' does not number the texts: which belong together "
             "cannot be told"

@@ -133,7 +133,7 @@ def stacked(rows: Sequence[Any], n_texts: int) -> F32Array:
         # Through float64: a number beyond float32 becomes infinity, which is refused by name.
         with np.errstate(over="ignore"):
             arrays = [np.asarray(row).astype(np.float32) for row in rows]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         reason = f"answered a vector that is no list of numbers ({error})"
         raise Unusable(reason) from None
     if len(widths) != 1 or not next(iter(widths)) or any(row.ndim != 1 for row in arrays):
