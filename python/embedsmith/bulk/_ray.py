@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import pickle
 from typing import TYPE_CHECKING, Any
 
 from embedsmith._core import __version__
@@ -142,9 +143,10 @@ class _Shard:
 
 
 @functools.lru_cache(maxsize=1)
-def _encoder(spec: str, options: tuple[tuple[str, Any], ...], identity: str, role: Any) -> Encoder:
+def _encoder(order: bytes) -> Encoder:
     """Return the model; a process of Ray's keeps it for its next task."""
-    return opened(ModelOrder(spec, dict(options), role, identity))
+    # What this package pickled: options have no hash.
+    return opened(pickle.loads(order))  # noqa: S301
 
 
 def _embed(order: ModelOrder, number: int, texts: Sequence[str], version: str) -> Encoded:  # noqa: ARG001 - names the task
@@ -155,6 +157,5 @@ def _embed(order: ModelOrder, number: int, texts: Sequence[str], version: str) -
             "on all nodes."
         )
         raise ClusterError(msg)
-    options = tuple(sorted(order.options.items()))
-    encoder = _encoder(order.spec, options, order.identity, order.role)
+    encoder = _encoder(pickle.dumps(order))
     return encode(encoder, order.role, texts, lambda *_: None)

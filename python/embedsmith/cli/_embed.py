@@ -15,9 +15,39 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from embedsmith._phrases import counted
 from embedsmith.backends import DEFAULT_BATCH_SIZE, EmbeddingCache
+from embedsmith.backends.api import ApiOptions
 from embedsmith.bulk import EmbeddingFolder, embed_corpus
+from embedsmith.bulk._estimate import estimate_corpus
 from embedsmith.cli._exit import EXIT_CODES_HELP, guarded, to_stdout
-from embedsmith.cli._options import device_name, folder_path, not_empty, renamed_columns
+from embedsmith.cli._model_options import (
+    AllowDownload,
+    BatchSize,
+    CacheFolder,
+    Device,
+    DocumentPrompt,
+    MaxTokens,
+    NoCache,
+    QueryPrompt,
+    TruncateDim,
+    TrustRemoteCode,
+)
+from embedsmith.cli._options import folder_path, not_empty, renamed_columns
+from embedsmith.cli._service_options import (
+    AllowHttp,
+    BaseUrl,
+    Dimensions,
+    DocumentInputType,
+    DryRun,
+    InFlight,
+    MaxCost,
+    Offline,
+    Prices,
+    QueryInputType,
+    Truncate,
+    api_options,
+)
+from embedsmith.cli._show import show_estimates
+from embedsmith.evaluation import CostEstimate
 
 if TYPE_CHECKING:
     from embedsmith.bulk import EmbeddingRun, EmbedState
@@ -74,7 +104,11 @@ def embed_command(
     ],
     model: Annotated[
         str | None,
-        typer.Option(metavar="SPEC", help="st:NAME_OR_FOLDER, onnx:DIR.", show_default=False),
+        typer.Option(
+            metavar="SPEC",
+            help="st:NAME_OR_FOLDER, onnx:DIR, openai:MODEL or cohere:MODEL.",
+            show_default=False,
+        ),
     ] = None,
     dtype: Annotated[
         _Dtype,
@@ -121,72 +155,27 @@ def embed_command(
             show_default=False,
         ),
     ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            parser=folder_path,
-            help="Folder of cached embeddings. Default: the user's cache folder.",
-            show_default=False,
-        ),
-    ] = None,
-    no_cache: Annotated[
-        bool,
-        typer.Option("--no-cache", help="Neither read nor keep embeddings beside the folder."),
-    ] = False,
-    device: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="cpu, cuda or cuda:N, where models run; never falls back.",
-            callback=device_name,
-        ),
-    ] = "cpu",
-    batch_size: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Texts per forward pass.")
-    ] = DEFAULT_BATCH_SIZE,
-    max_tokens: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="Cut texts here. Default: the model's own limit.",
-            show_default=False,
-        ),
-    ] = None,
-    truncate_dim: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="Keep the first columns of each vector. Default: all.",
-            show_default=False,
-        ),
-    ] = None,
-    document_prompt: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="Put before each document. Default: the model's own.",
-            show_default=False,
-        ),
-    ] = None,
-    query_prompt: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="Put before each text with --role query. Default: the model's own.",
-            show_default=False,
-        ),
-    ] = None,
-    trust_remote_code: Annotated[
-        bool,
-        typer.Option("--trust-remote-code", help="Let a model folder run its own Python code."),
-    ] = False,
-    allow_download: Annotated[
-        bool,
-        typer.Option("--allow-download", help="Fetch a model that is not here from the model hub."),
-    ] = False,
+    cache: CacheFolder = None,
+    no_cache: NoCache = False,
+    device: Device = "cpu",
+    batch_size: BatchSize = DEFAULT_BATCH_SIZE,
+    max_tokens: MaxTokens = None,
+    truncate_dim: TruncateDim = None,
+    query_prompt: QueryPrompt = None,
+    document_prompt: DocumentPrompt = None,
+    trust_remote_code: TrustRemoteCode = False,
+    allow_download: AllowDownload = False,
+    base_url: BaseUrl = None,
+    dimensions: Dimensions = None,
+    max_cost: MaxCost = None,
+    prices: Prices = None,
+    dry_run: DryRun = False,
+    offline: Offline = False,
+    in_flight: InFlight = ApiOptions.in_flight,
+    query_input_type: QueryInputType = None,
+    document_input_type: DocumentInputType = None,
+    truncate: Truncate = "NONE",
+    allow_http: AllowHttp = None,
     verify: Annotated[
         bool,
         typer.Option("--verify", help="Compare the files of DIR with their hashes; embed nothing."),
@@ -211,7 +200,7 @@ def embed_command(
     if cache is not None and no_cache:
         msg = "--cache and --no-cache exclude each other; give one of them."
         raise typer.BadParameter(msg)
-    options: dict[str, Any] = {
+    typed: dict[str, Any] = {
         "device": device,
         "batch_size": batch_size,
         "max_tokens": max_tokens,
@@ -220,12 +209,37 @@ def embed_command(
         "query_prompt": query_prompt,
         "trust_remote_code": trust_remote_code,
         "allow_download": allow_download,
+        "base_url": base_url,
+        "dimensions": dimensions,
+        "max_cost": max_cost,
+        "offline": offline,
+        "api": api_options(
+            in_flight=in_flight,
+            prices=prices,
+            allow_http=allow_http,
+            query_input_type=query_input_type,
+            document_input_type=document_input_type,
+            truncate=truncate,
+        ),
     }
+    # What is as it would be anyway is left out: not every option is for every kind of model.
+    usual = (None, False, "cpu", DEFAULT_BATCH_SIZE, ApiOptions())
+    options = {name: value for name, value in typed.items() if value not in usual}
     # A cluster's nodes have no folder of this user's.
     if no_cache:
         options["cache"] = False
     elif cluster is None or cache is not None:
         options["cache"] = str(EmbeddingCache(cache).folder)
+    source: dict[str, Any] = {
+        "role": role.value,
+        "format": None if format is None else format.value,
+        "columns": dict(pair.split("=", 1) for pair in column or ()),
+    }
+    if dry_run:
+        with guarded(debug=debug):
+            name, found = estimate_corpus(not_empty(corpus), model, **source, **options)
+            show_estimates([CostEstimate(name=name, spec=model, **vars(found))], as_json=as_json)
+        return
     if shard_rows is not None:
         options["shard_rows"] = shard_rows
     shown = _Shown(quiet=quiet)
@@ -238,13 +252,11 @@ def embed_command(
             model,
             out,
             dtype=dtype.value,
-            role=role.value,
-            format=None if format is None else format.value,
-            columns=dict(pair.split("=", 1) for pair in column or ()),
             workers=workers,
             threads=threads,
             cluster=None if cluster is None else cluster.value,
             progress=shown,
+            **source,
             **options,
         )
         shown.stop()

@@ -472,6 +472,8 @@ def test_arguments_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         embed(source, tmp_path / "c", workers=0)
     with pytest.raises(ModelError, match="pass what load_encoder takes, such as 'fake:16'"):
         embed(source, tmp_path / "d", FakeEncoder(16), workers=2)
+    with pytest.raises(ModelError, match="max_cost is a limit of one process"):
+        embed(source, tmp_path / "h", threads=1, max_cost=1)
     with pytest.raises(ModelError, match="batch_size is for load_encoder"):
         embed(source, tmp_path / "e", FakeEncoder(16), batch_size=2)
     with pytest.raises(DataError, match="cluster='dask' is unknown"):
