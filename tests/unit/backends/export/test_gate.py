@@ -262,19 +262,6 @@ def test_bf16_is_not_accepted_where_it_cannot_be_checked(
         export_model(families("bert"), tmp_path / "out", precision="bf16", target="cuda")
 
 
-@pytest.mark.model
-def test_a_real_model_keeps_its_vectors_in_fp32_and_nearly_in_int8(tmp_path: Path) -> None:
-    for precision, least, most_bytes in (("fp32", 0.999999, 95e6), ("int8", 0.998, 30e6)):
-        result = export_model(
-            "all-MiniLM-L6-v2",
-            tmp_path / precision,
-            precision=precision,
-            texts=[text for text in TEXTS if len(text) < 600],
-        )
-        assert result.manifest.parity["cosine"]["p1"] > least
-        assert sum(file.size_bytes for file in result.manifest.files.values()) < most_bytes
-
-
 def test_the_same_text_has_the_same_bits_alone_and_in_any_batch_on_a_cpu(
     families: Callable[[str], Path], tmp_path: Path
 ) -> None:
