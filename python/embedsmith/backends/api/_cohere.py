@@ -6,6 +6,7 @@ import importlib.util
 import json
 import math
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from embedsmith._deps import require
@@ -149,6 +150,8 @@ class CohereService:
                     log_warning_experimental_features=False,
                 )
                 self._secret.guard_logs()
+                # For those who drop an encoder without closing it.
+                weakref.finalize(self, self._http.close)
             return self._client
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from embedsmith._deps import require
@@ -120,6 +121,8 @@ class OpenAIService:
                     ),
                 )
                 self._secret.guard_logs()
+                # For those who drop an encoder without closing it.
+                weakref.finalize(self, self._client.close)
             return self._client
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import gc
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -360,3 +361,16 @@ def test_a_run_that_has_failed_waits_for_no_better_moment(
     # And the encoder is as good as before.
     encoder._requests._backoff._until = 0.0
     assert len(encoder.encode(TEXTS, role="document").vectors) == len(TEXTS)
+
+
+@pytest.mark.parametrize("spec", ["openai:m", "cohere:m"])
+def test_an_encoder_that_is_dropped_closes_its_connections(spec: str, server: Loopback) -> None:
+    url = server.url if spec.startswith("openai") else server.url.removesuffix("/v1")
+    encoder: Any = load_encoder(spec, base_url=url, cache=False)
+    encoder.encode(["a"], role="query")
+    service = encoder._service
+    http = service._http if spec.startswith("cohere") else service._client._client
+    assert not http.is_closed
+    del encoder, service
+    gc.collect()
+    assert http.is_closed
