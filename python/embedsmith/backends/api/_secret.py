@@ -93,6 +93,9 @@ class Secret:
         raise TypeError(msg)
 
 
+_FORMATTER = logging.Formatter()
+
+
 class _Scrubber(logging.Filter):
     """Lets every record pass, without the key."""
 
@@ -106,4 +109,9 @@ class _Scrubber(logging.Filter):
         scrubbed = self.secret.scrub(message)
         if scrubbed != message:
             record.msg, record.args = scrubbed, ()
+        if record.exc_info:
+            # A vendor's error as well may quote what the server sent.
+            text = _FORMATTER.formatException(record.exc_info)
+            if self.secret.scrub(text) != text:
+                record.exc_text, record.exc_info = self.secret.scrub(text), None
         return True
