@@ -17,6 +17,7 @@ __all__ = [
     "DocumentPrompt",
     "MaxTokens",
     "NoCache",
+    "Precision",
     "QueryPrompt",
     "TruncateDim",
     "TrustRemoteCode",
@@ -60,6 +61,15 @@ TruncateDim: TypeAlias = Annotated[
         metavar="N",
         min=1,
         help="Keep the first columns of each vector. Default: all.",
+        show_default=False,
+    ),
+]
+Precision: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="fp32|bf16|fp16",
+        help="What st: models compute in: bf16 on CPUs with AVX-512 BF16 or AMX, and GPUs; fp16 on "
+        "GPUs. Default: fp32.",
         show_default=False,
     ),
 ]

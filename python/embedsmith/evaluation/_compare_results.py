@@ -33,6 +33,7 @@ _FREE = frozenset(
         "batch_size",
         "max_tokens",
         "truncate_dim",
+        "precision",
         "query_prompt",
         "document_prompt",
         "trust_remote_code",

@@ -56,6 +56,7 @@ def evaluate(
     batch_size: int = DEFAULT_BATCH_SIZE,
     max_tokens: int | None = None,
     truncate_dim: int | None = None,
+    precision: str | None = None,
     query_prompt: str | None = None,
     document_prompt: str | None = None,
     trust_remote_code: bool = False,
@@ -121,8 +122,12 @@ def evaluate(
     depth : int, optional
         Documents kept per query. Default: 100 or the largest cutoff, and 1,000 as soon as a
         measure without a cutoff (``AP``, ``RR``) is among the measures.
-    device, batch_size, max_tokens, truncate_dim, query_prompt, document_prompt
+    device, batch_size, max_tokens, truncate_dim
         Handed to ``load_encoder`` for every spec; open models keep their own.
+    precision : {"fp32", "bf16", "fp16"}, optional
+        What models of sentence-transformers compute in; see ``load_encoder``.
+    query_prompt, document_prompt : str, optional
+        Handed to ``load_encoder``, too.
     trust_remote_code, allow_download : bool, default False
         Likewise.
     cache : path, EmbeddingCache, bool or None
@@ -282,6 +287,7 @@ def evaluate(
         batch_size=batch_size,
         max_tokens=max_tokens,
         truncate_dim=truncate_dim,
+        precision=precision,
         query_prompt=query_prompt,
         document_prompt=document_prompt,
         trust_remote_code=trust_remote_code,

@@ -32,6 +32,10 @@ def asks_service(spec: object) -> bool:
     return isinstance(spec, str) and spec.partition(":")[0] in VENDORS and ":" in spec
 
 
+def _computes_here(spec: object) -> bool:
+    return isinstance(spec, str) and spec.startswith("st:")
+
+
 @dataclass(frozen=True)
 class ModelOptions:
     """What ``load_encoder`` is told for every spec, each kind of model as far as it concerns it.
@@ -43,6 +47,8 @@ class ModelOptions:
         unless another batch size than the default is named.
     trust_remote_code, allow_download, cache, base_url, dimensions, offline, api
         Likewise; only services hear of ``base_url``, ``dimensions`` and ``api``.
+    precision : str or None
+        Of models of sentence-transformers; no other hears of it.
     max_cost : float, str, Decimal, Budget or None
         Of all models together.
     """
@@ -51,6 +57,7 @@ class ModelOptions:
     batch_size: int = DEFAULT_BATCH_SIZE
     max_tokens: int | None = None
     truncate_dim: int | None = None
+    precision: str | None = None
     query_prompt: str | None = None
     document_prompt: str | None = None
     trust_remote_code: bool = False
@@ -80,6 +87,13 @@ class ModelOptions:
         ModelError
             Naming the option.
         """
+        specs = list(specs)
+        if self.precision is not None and not any(_computes_here(spec) for spec in specs):
+            msg = (
+                f"precision={self.precision!r} is for st: models, and no model is one. Leave it "
+                "out; an ONNX graph is exported in its precision."
+            )
+            raise ModelError(msg)
         vendors = {str(spec).partition(":")[0] for spec in specs if asks_service(spec)}
         for name in ("base_url", "dimensions"):
             if getattr(self, name) is not None and not vendors:
@@ -126,6 +140,7 @@ class ModelOptions:
             **shared,
             device=self.device,
             batch_size=self.batch_size,
+            precision=self.precision if _computes_here(spec) else None,
             trust_remote_code=self.trust_remote_code,
             allow_download=self.allow_download,
         )
@@ -143,6 +158,7 @@ class ModelOptions:
             "batch_size": self.batch_size,
             "max_tokens": self.max_tokens,
             "truncate_dim": self.truncate_dim,
+            "precision": self.precision,
             "query_prompt": self.query_prompt,
             "document_prompt": self.document_prompt,
             "base_url": self.base_url,

@@ -63,6 +63,8 @@ class Settings:
         As ``evaluate`` takes them.
     base_url, dimensions, query_input_type, document_input_type, truncate
         Of services, as ``load_encoder`` and ``ApiOptions`` take them.
+    precision : str or None
+        What models of sentence-transformers computed in, as ``load_encoder`` takes it.
     """
 
     data: str
@@ -102,6 +104,7 @@ class Settings:
     query_input_type: str | None = dataclasses.field(default=None, metadata=ADDED)
     document_input_type: str | None = dataclasses.field(default=None, metadata=ADDED)
     truncate: str | None = dataclasses.field(default=None, metadata=ADDED)
+    precision: str | None = dataclasses.field(default=None, metadata=ADDED)
 
     def command(self) -> list[str]:
         """Return the command that repeats the numbers, without the places it reads and writes.

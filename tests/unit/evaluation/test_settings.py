@@ -1,6 +1,12 @@
 from dataclasses import fields
+from typing import Any
 
+import pytest
+
+from embedsmith.evaluation import _loading
+from embedsmith.evaluation._loading import ModelOptions
 from embedsmith.evaluation._settings import Settings
+from embedsmith.exceptions import ModelError
 
 PLAIN = Settings("d", "test", ("st:m", "bm25"), ("nDCG@10", "R@10"), 100)
 
@@ -51,6 +57,7 @@ def test_the_command_carries_every_setting_that_can_change_a_number():
         query_input_type="query",
         document_input_type="passage",
         truncate="END",
+        precision="bf16",
     )
     words = settings.command()
     options = {
@@ -74,3 +81,23 @@ def test_what_reached_no_model_is_not_in_the_command():
 
 def test_settings_survive_the_trip_through_json():
     assert Settings.from_dict(PLAIN.to_dict()) == PLAIN
+
+
+def test_a_precision_is_for_models_that_compute_here_and_for_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(
+        _loading, "load_encoder", lambda spec, **options: asked.update({spec: options})
+    )
+    options = ModelOptions(precision="bf16")
+    for spec in ("st:a", "onnx:b", "fake:8"):
+        options.load(spec)
+    assert {spec: given["precision"] for spec, given in asked.items()} == {
+        "st:a": "bf16",
+        "onnx:b": None,
+        "fake:8": None,
+    }
+    options.check(["bm25", "st:a"])
+    with pytest.raises(ModelError, match="precision='bf16' is for st: models"):
+        options.check(["bm25", "onnx:b"])
