@@ -211,6 +211,11 @@ def embed_corpus(
 
     Without a cache, an interrupted run loses what it computed of the shards under way.
 
+    Of Ray only the core is used: Ray Data would add pandas and pyarrow, choose blocks and their
+    order by itself and write files of its own, and here one driver keeps the order and the files.
+    Ray reports usage statistics to its makers unless ``RAY_USAGE_STATS_ENABLED=0`` is set before
+    the cluster starts.
+
     Examples
     --------
     >>> import tempfile
