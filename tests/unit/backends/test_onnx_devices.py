@@ -207,6 +207,18 @@ def test_tensorrt_gets_a_profile_few_lengths_and_a_cache_of_its_own(
     assert padded_width(CUDA, 37, long) == 37
 
 
+def test_tensorrt_gets_a_profile_of_every_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMBEDSMITH_CACHE", str(tmp_path / "cache"))
+    inputs = ("input_ids", "token_type_ids", "attention_mask")
+    folder = write(tmp_path / "m", graph(inputs=inputs))
+    encoder = OnnxEncoder(folder, device="tensorrt", batch_size=8)
+    device = Device("tensorrt", "tensorrt")
+    options = provider_options(device, 0, encoder)["TensorrtExecutionProvider"]
+    assert options["trt_profile_opt_shapes"] == ",".join(f"{name}:8x12" for name in inputs)
+
+
 @pytest.mark.gpu
 def test_cuda_agrees_with_the_cpu(tmp_path: Path) -> None:
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():

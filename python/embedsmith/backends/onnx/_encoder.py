@@ -150,6 +150,11 @@ class OnnxEncoder:
         return self._folder.space.metric
 
     @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the graph's inputs."""
+        return self._folder.facts.inputs
+
+    @property
     def precision(self) -> str:
         """Of the weights: ``"fp32"``, ``"fp16"``, ``"bf16"`` or ``"int8"``, if that is known."""
         return self._folder.precision

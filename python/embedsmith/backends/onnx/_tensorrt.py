@@ -28,6 +28,9 @@ class _Model(Protocol):
     def max_tokens(self) -> int | None: ...
 
     @property
+    def inputs(self) -> tuple[str, ...]: ...
+
+    @property
     def precision(self) -> str: ...
 
     @property
@@ -76,14 +79,15 @@ def provider_options(device: Device, index: int, model: _Model) -> Json:
             "trt_timing_cache_path": str(folder),
             "trt_fp16_enable": "1" if model.precision == "fp16" else "0",
             "trt_bf16_enable": "1" if model.precision == "bf16" else "0",
-            "trt_profile_min_shapes": _shapes(1, min(LENGTHS[0], longest)),
+            "trt_profile_min_shapes": _shapes(model, 1, min(LENGTHS[0], longest)),
             "trt_profile_opt_shapes": _shapes(
-                min(_USUAL_ROWS, model.batch_size), min(_USUAL_TOKENS, longest)
+                model, min(_USUAL_ROWS, model.batch_size), min(_USUAL_TOKENS, longest)
             ),
-            "trt_profile_max_shapes": _shapes(model.batch_size, longest),
+            "trt_profile_max_shapes": _shapes(model, model.batch_size, longest),
         }
     return options
 
 
-def _shapes(rows: int, tokens: int) -> str:
-    return ",".join(f"{name}:{rows}x{tokens}" for name in ("input_ids", "attention_mask"))
+def _shapes(model: _Model, rows: int, tokens: int) -> str:
+    # Of every input: a profile that leaves one out is refused.
+    return ",".join(f"{name}:{rows}x{tokens}" for name in model.inputs)
