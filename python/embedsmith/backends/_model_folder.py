@@ -274,6 +274,12 @@ def _read_modules(
             raise ModelError(msg)
         weights = _check_module(name, folder, torch_weights=torch_weights)
         modules.append(Module(name, folder, config, weights))
+    if modules[0].kind not in _TOKENIZING and not trust_remote_code:
+        msg = (
+            f"{file} begins with {modules[0].kind}, which reads no texts; one of "
+            f"{', '.join(sorted(_TOKENIZING))} was expected. Copy or download the file again."
+        )
+        raise ModelError(msg)
     return tuple(modules)
 
 

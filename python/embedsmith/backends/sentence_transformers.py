@@ -255,7 +255,8 @@ class SentenceTransformerEncoder:
                     truncate_dim=self._changes["truncate_dim"],
                     model_kwargs={"use_safetensors": True},
                 )
-            except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+            # Its libraries check settings with classes of their own, or stumble over them.
+            except Exception as error:
                 msg = (
                     f"{path} cannot be loaded: {error}. Copy or download the whole model folder, "
                     "or save it anew with this release of sentence-transformers."
@@ -267,6 +268,7 @@ class SentenceTransformerEncoder:
             model.max_seq_length = self._space.max_tokens
         self._check_unchanged(identity)
         self._check_declared(model)
+        self._check_runs(model)
         return model
 
     def _check_unchanged(self, identity: Fingerprint) -> None:
@@ -300,6 +302,26 @@ class SentenceTransformerEncoder:
                     f"says {actual}. Save it anew with this release of sentence-transformers."
                 )
                 raise ModelError(msg)
+
+    def _check_runs(self, model: Any) -> None:
+        """Run one text, so that parts that do not fit each other are refused at once."""
+        known = _table_rows(model[0])
+        largest = max(model.tokenizer.get_vocab().values(), default=0) if known else 0
+        if known is not None and largest >= known:
+            msg = (
+                f"{self._path}: its tokenizer has ids up to {largest}, its table of words only "
+                f"{known} rows. Copy both from the same model."
+            )
+            raise ModelError(msg)
+        try:
+            model.encode_document(["a"], prompt="", show_progress_bar=False)
+        except Exception as error:
+            msg = (
+                f"{self._path} was loaded and does not run: {type(error).__name__}: {error}. Copy "
+                "or download the whole model folder, or save it anew with this release of "
+                "sentence-transformers."
+            )
+            raise ModelError(msg) from error
 
     def count_tokens(self, texts: Sequence[str], role: Role) -> I64Array:
         """Return the untruncated token count of prompt and text, special tokens included."""
@@ -358,3 +380,11 @@ class SentenceTransformerEncoder:
     def close(self) -> None:
         """Drop the model. It is loaded again if it is needed again."""
         self._loaded = self._forward = None
+
+
+def _table_rows(module: Any) -> int | None:
+    """Return how many words the table of a transformer has; None for modules without one."""
+    inner = getattr(module, "auto_model", None)
+    find = getattr(inner, "get_input_embeddings", None)
+    weight = getattr(find(), "weight", None) if find is not None else None
+    return None if weight is None else int(weight.shape[0])
