@@ -120,7 +120,6 @@ class Requests:
                 wait_s = Backoff.after(max(1, failed))
             if (
                 not found.again
-                or self._halted.is_set()
                 or failed >= self._options.attempts
                 or waited_s + wait_s > self._options.patience_s
             ):

@@ -150,7 +150,7 @@ def test_the_host_is_said_before_the_first_text_leaves(
         handler.send(200, b"{}")
 
     server.always = listen
-    encoder = connect(attempts=1)
+    encoder = connect(attempts=1, dimensions=16)
     with caplog.at_level(logging.WARNING), pytest.raises(Exception, match="answered"):
         encoder.encode(["a"], role="query")
     assert said_first == [True]
