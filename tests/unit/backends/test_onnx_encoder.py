@@ -212,3 +212,25 @@ def test_a_real_model_gives_the_same_bits_alone_and_in_any_batch(tmp_path: Path)
     unit = together.vectors / np.linalg.norm(together.vectors, axis=1, keepdims=True)
     assert unit[1] @ unit[2] > 0.7
     assert unit[1] @ unit[3] < 0.3
+
+
+def test_a_sum_over_tokens_that_depends_on_padding_is_padded_until_it_does_not(
+    tmp_path: Path,
+) -> None:
+    # As exports pool: a product of the mask and the tokens, whose kernel takes tokens by fours.
+    nodes = [
+        helper.make_node("Gather", ["table", "input_ids"], ["rows"]),
+        helper.make_node("Cast", ["attention_mask"], ["weights"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["weights", "one"], ["row"]),
+        helper.make_node("MatMul", ["row", "rows"], ["sums"]),
+        helper.make_node("Squeeze", ["sums", "one"], ["sentence_embedding"]),
+    ]
+    model = graph(nodes=nodes, output=("sentence_embedding", ["b", DIM]))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1]), "one"))
+    settings = {"sentence_bert_config": {"max_seq_length": 64}}
+    encoder = OnnxEncoder(write(tmp_path / "m", model, **settings), threads=1)
+    assert encoder.batch_invariant
+    texts = [" ".join(WORDS[n % 11 :][: n % 29] + WORDS[: n % 31]) for n in range(80)]
+    together = encoder.encode(texts, role="document").vectors
+    alone = np.stack([encoder.encode([text], role="document").vectors[0] for text in texts])
+    assert alone.tobytes() == together.tobytes()

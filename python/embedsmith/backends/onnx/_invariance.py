@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["largest_difference"]
 
-# Around the widths that kernels are cut to, and short enough to take a tenth of a second.
-_LENGTHS = (3, 5, 16, 17, 33, 70, 130)
+# Every remainder of the widths that kernels are cut to, and few enough to take half a second.
+_SHORT = tuple(range(3, 21))
+_LENGTHS = (*_SHORT, 27, 33, 70, 131)
 # A stride that visits the ids of a vocabulary in no order.
 _STRIDE = 7919
 _FEWEST_IDS = 1000
@@ -43,11 +44,13 @@ def largest_difference(run: _Run, vocabulary: int | None, longest: int) -> float
     every = np.arange(len(lengths), dtype=np.int64)
     each = [run(rows, every[at : at + 1], alone=True)[0] for at in every]
     alone = np.stack(each)
-    # All together, so that all but one are padded; by threes; and many rows of one length.
+    # Short ones among themselves, padded to another remainder; with long ones; and many alike.
+    n_short = len(_SHORT)
     batches = [
-        every,
-        *(every[at : at + 3] for at in range(len(every) - 2)),
-        np.repeat(every[1], 40),
+        every[:n_short],
+        np.append(every[:n_short], n_short + 1),
+        np.append(every[n_short:], (every[5], every[8], every[13])),
+        np.repeat(every[2], 40),
     ]
     return max(
         float(np.abs(run(rows, batch, alone=wide) - alone[batch]).max())
