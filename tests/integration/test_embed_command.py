@@ -154,8 +154,8 @@ def test_a_real_model_killed_at_random_moments_loses_nothing(
         )
         assert code == -signal.SIGKILL
     assert not (tmp_path / "out" / "shards.json").exists()
-    # Two workers end what one began.
-    run = finish([*words, "--workers", "2"])
+    # Two workers end what one began; with torch, each takes many seconds to start.
+    run = finish([*words, "--workers", "2" if kind == "onnx" else "1"])
     assert 0 < run["n_shards_written"] < 8
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
     assert es.EmbeddingFolder(tmp_path / "out").ids_at([5, 79]) == ["d5", "d79"]
