@@ -84,7 +84,7 @@ _CHILD = """
 import sys
 from embedsmith.backends import load_encoder
 from embedsmith.backends.api import ApiOptions
-texts = [f"text number {n}" for n in range(160)]
+texts = [f"text number {n}" for n in range(100)]
 encoder = load_encoder("openai:m", base_url=sys.argv[1], cache=sys.argv[2], batch_size=4,
                        dimensions=16, api=ApiOptions(in_flight=4, canary=False))
 encoder.encode(texts, role="document")
@@ -97,12 +97,12 @@ def test_nothing_that_was_answered_is_paid_again_after_kill_9(
 ) -> None:
     server.delay_s = 0.03
     command = [sys.executable, "-c", _CHILD, server.url, str(tmp_path)]
-    texts = [f"text number {n}" for n in range(160)]
+    texts = [f"text number {n}" for n in range(100)]
     kills = 0
     for _ in range(6):
         before = len(server.asked)
         child = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ)
-        while child.poll() is None and len(server.asked) < before + 14:
+        while child.poll() is None and len(server.asked) < before + 9:
             time.sleep(0.005)
         if child.poll() is not None:
             break
