@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
 import queue
 import threading
-from functools import cached_property, partial
-from importlib import metadata
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,12 +19,13 @@ from embedsmith.backends._protocol import (
     Role,
     TokenizedTexts,
 )
-from embedsmith.backends._token_rows import TokenReader, TokenRows, reading_with
+from embedsmith.backends._token_rows import TokenReader, TokenRows
 from embedsmith.backends.onnx._devices import gpu_count, parse_device
 from embedsmith.backends.onnx._folder import OnnxFolder
 from embedsmith.backends.onnx._graph import FEATURE
-from embedsmith.backends.onnx._invariance import largest_difference
+from embedsmith.backends.onnx._invariance import Alignment, aligned_width, find_alignment
 from embedsmith.backends.onnx._pooling import normalized, pooled
+from embedsmith.backends.onnx._reader import installed_version, token_reader
 from embedsmith.backends.onnx._sessions import SessionMaker, translated
 from embedsmith.backends.onnx._tensorrt import padded_width, provider_options
 from embedsmith.exceptions import ModelError
@@ -40,15 +39,11 @@ if TYPE_CHECKING:
 
 __all__ = ["OnnxEncoder"]
 
-_logger = logging.getLogger(__name__)
-
 # On a CPU small batches stay in its caches; a GPU wants to be filled. benches/test_encoders.py
 # measures both.
 CPU_TOKEN_BUDGET = 512
 GPU_TOKEN_BUDGET = 16_384
 _CPU_ROWS, _GPU_ROWS = 64, 512
-# Tried in this order: each costs a little more padding.
-_GRIDS = (1, 4, 8, 16)
 
 
 class OnnxEncoder:
@@ -178,8 +173,8 @@ class OnnxEncoder:
         return {
             "device": self._device.kind,
             **batches,
-            "onnxruntime": _version(runtime),
-            "tokenizers": _version("tokenizers"),
+            "onnxruntime": installed_version(runtime),
+            "tokenizers": installed_version("tokenizers"),
         }
 
     @cached_property
@@ -197,27 +192,19 @@ class OnnxEncoder:
 
         Loads the model.
         """
-        return self._alignment[1]
+        return self._alignment.difference
 
     @cached_property
-    def _alignment(self) -> tuple[int, float]:
-        """What the width of a batch is a multiple of, and what difference that leaves.
-
-        A kernel that adds over tokens takes them by fours or eights, and those that are left over
-        in another order. Where none are left over, padding adds zeros and changes no bit.
-        """
+    def _alignment(self) -> Alignment:
+        """How wide batches have to be for the same bits, as found with this very graph."""
         self.load()
         longest = self.max_tokens or max(self.token_budget or 0, CPU_TOKEN_BUDGET)
-        found = []
-        for grid in _GRIDS if self._device.kind == "cpu" else (1,):
-            run = partial(self._compute, grid=grid)
-            found.append(largest_difference(run, self._folder.facts.vocabulary, longest))
-            if not found[-1]:
-                return grid, 0.0
-        _logger.info(
-            "%s: a text's vector depends on its batch, by %.1e at most.", self.name, found[0]
+        return find_alignment(
+            self._compute,
+            self._folder.facts.vocabulary,
+            longest,
+            padding_helps=self._device.kind == "cpu",
         )
-        return 1, found[0]
 
     @property
     def in_flight(self) -> int:
@@ -269,7 +256,7 @@ class OnnxEncoder:
                 "Open the model again, once whoever writes to the folder is done."
             )
             raise ModelError(msg)
-        self._reader = self._read_tokenizer()
+        self._reader = token_reader(folder)
         self._maker = SessionMaker(folder.graph_file, content)
         free: queue.SimpleQueue[Any] = queue.SimpleQueue()
         if self._device.kind == "cpu":
@@ -287,29 +274,6 @@ class OnnxEncoder:
                 self._check_width(session)
                 free.put(session)
         self._free = free
-
-    def _read_tokenizer(self) -> TokenReader:
-        tokenizers = require("tokenizers", extra="onnx", feature=FEATURE)
-        file = self._folder.tokenizer_file
-        with reading_with(str(file)):
-            tokenizer = tokenizers.Tokenizer.from_file(str(file))
-        if self._folder.lowercase:
-            parts = [tokenizers.normalizers.Lowercase()]
-            if tokenizer.normalizer is not None:
-                parts.append(tokenizer.normalizer)
-            tokenizer.normalizer = tokenizers.normalizers.Sequence(parts)
-        known = self._folder.facts.vocabulary
-        largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
-        if known is not None and max(largest, self._folder.space.pad_token_id) >= known:
-            msg = (
-                f"{file} does not fit {self._folder.graph_file}: its ids go up to {largest}, the "
-                f"graph knows {known}. Copy both from the same model."
-            )
-            raise ModelError(msg)
-        space = self._folder.space
-        return TokenReader(
-            tokenizer, max_tokens=space.max_tokens, side=space.truncation_side, where=str(file)
-        )
 
     def _check_width(self, session: Any) -> None:
         """Run one text, so that a graph that does not fit its folder is refused at once."""
@@ -352,16 +316,12 @@ class OnnxEncoder:
         return self.encode_tokenized(tokenized, np.arange(len(texts), dtype=np.int64))
 
     def _run(self, rows: TokenRows, positions: I64Array, *, alone: bool) -> F32Array:
-        grid = self._alignment[0] if self._device.kind == "cpu" else 1
+        grid = self._alignment.multiple if self._device.kind == "cpu" else 1
         return self._compute(rows, positions, alone=alone, grid=grid)
 
     def _compute(self, rows: TokenRows, positions: I64Array, *, alone: bool, grid: int) -> F32Array:
         """Compute some rows, padded to a multiple of ``grid``."""
-        longest = int(rows.lengths(positions).max(initial=1))
-        width = -(-longest // grid) * grid
-        if self.max_tokens is not None:
-            # Not beyond what the model has positions for.
-            width = max(longest, min(width, self.max_tokens))
+        width = aligned_width(int(rows.lengths(positions).max(initial=1)), grid, self.max_tokens)
         return self._on_a_session(rows, positions, width, alone=alone)
 
     def _on_a_session(
@@ -437,12 +397,3 @@ class OnnxEncoder:
         """Drop the sessions. They are made again if they are needed again."""
         with self._lock:
             self._free = self._wide = self._maker = self._reader = None
-
-
-def _version(package: str) -> str:
-    """Return a package's version; the module's own where another package brought it."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        module = require(package.removesuffix("-gpu"), extra="onnx", feature=FEATURE)
-        return str(module.__version__)
