@@ -190,6 +190,51 @@ pub enum Error {
         /// What to do, as a sentence.
         fix: String,
     },
+    /// A model whose layers are none that run here.
+    #[error("the model cannot run natively: {problem}. Load it with st:FOLDER instead.")]
+    Architecture {
+        /// What config.json says.
+        problem: String,
+    },
+    /// A file of weights that does not fit its config.json, or is damaged.
+    #[error("{file} {problem}. Copy or download the whole model folder again.")]
+    Weights {
+        /// The file.
+        file: String,
+        /// What is wrong, as a predicate.
+        problem: String,
+    },
+    /// A tokenizer that cannot be used.
+    #[error("{file} {problem}. Copy or download the whole model folder again.")]
+    Tokenizer {
+        /// The file.
+        file: String,
+        /// What is wrong, as a predicate.
+        problem: String,
+    },
+    /// Token ids that the model has no row for.
+    #[error(
+        "text {text} has the token {token}, but the model knows {vocabulary}. \
+         The tokenizer and the weights are of two models: copy the whole folder again."
+    )]
+    Token {
+        /// Position of the text.
+        text: usize,
+        /// The token.
+        token: u32,
+        /// Rows in the model's table.
+        vocabulary: usize,
+    },
+    /// A text with more tokens than there are positions, or with none.
+    #[error("text {text} has {tokens} tokens; the model takes 1 to {most}.")]
+    TokenCount {
+        /// Position of the text.
+        text: usize,
+        /// Its tokens.
+        tokens: usize,
+        /// Positions of the model.
+        most: usize,
+    },
     /// The system refused to read a file.
     #[error("{path} cannot be read: {reason}. {fix}")]
     Unreadable {

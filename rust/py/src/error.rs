@@ -7,6 +7,7 @@ use pyo3::exceptions::PyKeyboardInterrupt;
 pyo3::import_exception!(embedsmith.exceptions, DataError);
 pyo3::import_exception!(embedsmith.exceptions, DeviceError);
 pyo3::import_exception!(embedsmith.exceptions, MeasureError);
+pyo3::import_exception!(embedsmith.exceptions, ModelError);
 pyo3::import_exception!(embedsmith.exceptions, NonFiniteError);
 pyo3::import_exception!(embedsmith.exceptions, OutOfMemoryError);
 pyo3::import_exception!(embedsmith.exceptions, OutputError);
@@ -38,6 +39,10 @@ pub(crate) fn to_py(error: &Error) -> PyErr {
         | Error::ListHole { .. }
         | Error::ListRepeats { .. } => DataError::new_err(message),
         Error::Memory { .. } | Error::TooManyPairs { .. } => OutOfMemoryError::new_err(message),
+        Error::Architecture { .. }
+        | Error::Weights { .. }
+        | Error::Tokenizer { .. }
+        | Error::Token { .. } => ModelError::new_err(message),
         Error::Stopped => PyKeyboardInterrupt::new_err(message),
         Error::Layout { .. }
         | Error::Width { .. }
@@ -50,6 +55,7 @@ pub(crate) fn to_py(error: &Error) -> PyErr {
         | Error::ExcludeLength { .. }
         | Error::ExcludeOffsets { .. }
         | Error::ExcludeRow { .. }
-        | Error::Threads { .. } => ShapeError::new_err(message),
+        | Error::Threads { .. }
+        | Error::TokenCount { .. } => ShapeError::new_err(message),
     }
 }

@@ -8,6 +8,7 @@
 use pyo3::prelude::*;
 
 mod arrays;
+mod encoder;
 mod error;
 mod formats;
 mod interrupt;
@@ -21,6 +22,7 @@ mod stats;
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    encoder::register(module)?;
     formats::register(module)?;
     plane::register(module)?;
     search::register(module)?;

@@ -56,31 +56,41 @@ impl Bf16Tiles {
     /// If a slice is not of the size that the other ones imply.
     #[must_use]
     pub fn run(&mut self, tile: &Bf16Tile) -> [u32; SIDE] {
-        let lines = tile.panel.len();
-        assert!(lines > 0 && lines.is_multiple_of(2 * GROUP), "whole steps");
-        assert_eq!(tile.rows.len(), lines, "two groups of the panel's steps");
         assert!(tile.scale.len() <= SIDE && tile.scale.len() == tile.shift.len(), "rows");
+        let _ = self.multiply(tile.rows, tile.panel);
         match self.kernels.isa() {
-            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-            Isa::Amx => {
-                // SAFETY: `new` set this thread up, and the asserts above are what it asks for.
-                unsafe { amx::multiply(tile.rows, tile.panel, &mut self.products) };
-                // SAFETY: AMX is only ever chosen together with AVX-512F.
-                unsafe { avx512::sift(tile, &self.products) }
-            }
+            // SAFETY: a `Kernels` of these kinds exists only where AVX-512F was seen.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Bf16 => {
-                // SAFETY: a `Kernels` of this kind exists only where AVX-512 BF16 was seen; the
-                // asserts above are what it asks for.
-                unsafe { avx512_bf16::multiply(tile.rows, tile.panel, &mut self.products) };
-                // SAFETY: as above.
-                unsafe { avx512::sift(tile, &self.products) }
-            }
-            _ => {
-                scalar::multiply_bf16(tile.rows, tile.panel, &mut self.products);
-                scalar::sift(tile, &self.products)
-            }
+            Isa::Amx | Isa::Avx512Bf16 => unsafe { avx512::sift(tile, &self.products) },
+            _ => scalar::sift(tile, &self.products),
         }
+    }
+
+    /// The kernels that compute the tiles.
+    #[must_use]
+    pub fn kernels(&self) -> Kernels {
+        self.kernels
+    }
+
+    /// All inner products of two groups of rows with a panel, row-major.
+    ///
+    /// # Panics
+    /// If the slices are not of one length, in whole steps.
+    pub fn multiply(&mut self, rows: &[Line], panel: &[Line]) -> &mut [f32; SIDE * SIDE] {
+        let lines = panel.len();
+        assert!(lines > 0 && lines.is_multiple_of(2 * GROUP), "whole steps");
+        assert_eq!(rows.len(), lines, "two groups of the panel's steps");
+        match self.kernels.isa() {
+            // SAFETY: `new` set this thread up, and the asserts above are what it asks for.
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Isa::Amx => unsafe { amx::multiply(rows, panel, &mut self.products) },
+            // SAFETY: a `Kernels` of this kind exists only where AVX-512 BF16 was seen; the
+            // asserts above are what it asks for.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Bf16 => unsafe { avx512_bf16::multiply(rows, panel, &mut self.products) },
+            _ => scalar::multiply_bf16(rows, panel, &mut self.products),
+        }
+        &mut self.products.0
     }
 
     /// The key behind a hit of the last [`Bf16Tiles::run`].

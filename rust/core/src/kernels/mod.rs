@@ -293,13 +293,21 @@ impl Kernels {
     }
 }
 
+mod activation;
 mod bf16_tiles;
+mod by_isa;
 mod float_mode;
+mod layer_norm;
+mod mapped;
 mod memory;
 mod peak;
+mod softmax;
+mod vector_math;
 
+pub use activation::Activation;
 pub use bf16_tiles::{Bf16Tile, Bf16Tiles};
 pub use float_mode::FloatMode;
+pub use mapped::Mapped;
 
 #[cfg(test)]
 mod tests;

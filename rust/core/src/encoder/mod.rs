@@ -1,0 +1,45 @@
+//! Transformer encoders on the processor: from texts to vectors, without padding.
+//!
+//! Texts become token ids (`tokens`), ids become rows of a block (`model`), the block goes through the
+//! layers (`layer`), each of which is linear maps (`linear`) and attention (`attention`), and each text's
+//! rows become one vector (`pooling`). A row's values depend on its own text only, and every sum runs in
+//! one order: the same text gives the same bits alone, in any batch and with any number of threads.
+
+mod architecture;
+mod attention;
+mod head;
+mod layer;
+mod linear;
+mod model;
+mod norm;
+mod operand;
+mod pooling;
+mod positions;
+mod tensors;
+mod tokens;
+
+pub use architecture::{Architecture, Family};
+pub use head::{DenseFile, HeadFiles};
+pub use model::{Model, ModelFiles};
+pub use pooling::Pooling;
+pub use tokens::{Side, Tokenizer, Tokens};
+
+/// Number format of the products; everything between them is `f32`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// 32-bit floats: the same bits on every instruction set.
+    F32,
+    /// bfloat16 factors with sums in `f32`.
+    Bf16,
+}
+
+impl Precision {
+    /// The name that users write.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+}

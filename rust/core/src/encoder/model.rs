@@ -1,0 +1,318 @@
+//! A model in memory, and texts through it.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::Precision;
+use super::architecture::{Architecture, Family};
+use super::head::{Head, HeadFiles};
+use super::layer::{Layer, Scratch};
+use super::norm::Norm;
+use super::positions::DistanceBias;
+use super::tensors::{Table, Tensors};
+use super::tokens::Tokenizer;
+use crate::error::{Error, Result};
+use crate::kernels::Kernels;
+use crate::threads::{self, Control};
+
+/// Tokens that go through a layer together: their rows stay in the second cache.
+const BLOCK: usize = 256;
+
+/// Fewer are not worth a block of their own: products take 32 rows at a time.
+const LEAST: usize = 32;
+
+/// What a model is read from.
+#[derive(Debug, Clone)]
+pub struct ModelFiles {
+    /// The text of config.json.
+    pub config: String,
+    /// Safetensors files: one, or all shards.
+    pub weights: Vec<PathBuf>,
+    /// What follows the transformer.
+    pub head: HeadFiles,
+}
+
+/// An encoder whose weights are packed for one instruction set and precision.
+#[derive(Debug)]
+pub struct Model {
+    shape: Architecture,
+    precision: Precision,
+    kernels: Kernels,
+    words: Table,
+    positions: Table,
+    types: Option<Vec<f32>>,
+    norm: Norm,
+    bias: Option<DistanceBias>,
+    layers: Vec<Layer>,
+    head: Head,
+}
+
+impl Model {
+    /// Reads and packs a model.
+    ///
+    /// # Errors
+    /// [`Error::Architecture`] if the model is none that runs here, [`Error::Weights`] if its files are
+    /// damaged or do not fit each other, [`Error::Unreadable`] if one cannot be read.
+    pub fn load(files: &ModelFiles, precision: Precision, kernels: Kernels) -> Result<Self> {
+        let shape = Architecture::parse(&files.config)?;
+        let tensors = Tensors::open(&files.weights)?;
+        let prefix = tensors.prefix(
+            &["", "bert.", "roberta.", "mpnet.", "distilbert."],
+            "embeddings.word_embeddings.weight",
+        );
+        let of = |name: &str| format!("{prefix}{name}");
+        let hidden = shape.hidden;
+        let typed = matches!(shape.family, Family::Bert | Family::Roberta);
+        let types = if typed {
+            // Texts are of type 0 throughout.
+            let name = of("embeddings.token_type_embeddings.weight");
+            let rows = tensors.rows(&name)?;
+            Some(tensors.values(&name, &[rows, hidden])?[..hidden].to_vec())
+        } else {
+            None
+        };
+        let bias = if shape.family == Family::Mpnet {
+            let name = of("encoder.relative_attention_bias");
+            Some(DistanceBias::read(
+                &tensors,
+                &name,
+                (shape.buckets, shape.heads),
+                shape.max_tokens,
+            )?)
+        } else {
+            None
+        };
+        let stem = if shape.family == Family::DistilBert { "transformer" } else { "encoder" };
+        let layers = (0..shape.layers)
+            .map(|i| {
+                let name = format!("{prefix}{stem}.layer.{i}.");
+                Layer::read(&tensors, &name, &shape, (precision, kernels))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            words: tensors.table(
+                &of("embeddings.word_embeddings.weight"),
+                shape.vocabulary,
+                hidden,
+            )?,
+            positions: tensors.table(
+                &of("embeddings.position_embeddings.weight"),
+                shape.first_position + shape.max_tokens,
+                hidden,
+            )?,
+            types,
+            norm: Norm::read(&tensors, &of("embeddings.LayerNorm"), hidden, shape.epsilon)?,
+            bias,
+            layers,
+            head: Head::read(&files.head, hidden, kernels)?,
+            shape,
+            precision,
+            kernels,
+        })
+    }
+
+    /// Checks that the model has a row for every token that a tokenizer may give.
+    ///
+    /// # Errors
+    /// [`Error::Architecture`] if it has fewer.
+    pub fn check_vocabulary(&self, tokenizer: &Tokenizer) -> Result<()> {
+        let (size, rows) = (tokenizer.size(), self.shape.vocabulary);
+        if size > rows {
+            return Err(Error::Architecture {
+                problem: format!(
+                    "its tokenizer knows {size} tokens and its weights {rows}: they are of two models"
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    /// Columns of a vector.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.head.columns()
+    }
+
+    /// Most tokens of a text.
+    #[must_use]
+    pub fn max_tokens(&self) -> usize {
+        self.shape.max_tokens
+    }
+
+    /// Number format of the products.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// The kernels it was packed for.
+    #[must_use]
+    pub fn kernels(&self) -> Kernels {
+        self.kernels
+    }
+
+    /// Bytes of the packed weights.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.layers.iter().map(Layer::bytes).sum()
+    }
+
+    /// Multiplications and additions of the linear maps for one token, which is what a product costs.
+    #[must_use]
+    pub fn operations_per_token(&self) -> usize {
+        let shape = &self.shape;
+        2 * shape.layers * (4 * shape.hidden * shape.hidden + 2 * shape.hidden * shape.inner)
+    }
+
+    /// The vectors of texts, one after another.
+    ///
+    /// Text `i` has the tokens `ids[offsets[i]..offsets[i + 1]]`. Reports tokens to `control`.
+    ///
+    /// # Errors
+    /// [`Error::Token`] and [`Error::TokenCount`] for tokens that the model does not take,
+    /// [`Error::Threads`] and [`Error::Pool`] for threads that cannot be had, [`Error::Stopped`].
+    pub fn encode(
+        &self,
+        ids: &[u32],
+        offsets: &[usize],
+        threads: Option<usize>,
+        control: &Control,
+    ) -> Result<Vec<f32>> {
+        let texts = self.check(ids, offsets)?;
+        let wanted = threads::resolve(threads)?;
+        control.expect(ids.len() as u64);
+        let blocks = blocks(offsets, ids.len(), wanted);
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut scratch = Scratch::new(&self.shape, self.precision, self.kernels);
+            let mut found = Vec::new();
+            while let Some(block) = blocks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if control.is_stopped() {
+                    break;
+                }
+                self.run(ids, offsets, block, &mut scratch, &mut found);
+                control.advance(block.iter().map(|&i| (offsets[i + 1] - offsets[i]) as u64).sum());
+            }
+            found
+        };
+        let parts: Vec<Vec<(usize, Vec<f32>)>> = if blocks.len() == 1 {
+            let _mode = crate::kernels::FloatMode::standard();
+            vec![work()]
+        } else {
+            threads::pool(wanted.min(blocks.len()))?.broadcast(|_| work())
+        };
+        if control.is_stopped() {
+            return Err(Error::Stopped);
+        }
+        let mut vectors = vec![0.0; texts * self.dim()];
+        for (text, vector) in parts.into_iter().flatten() {
+            vectors[text * self.dim()..][..self.dim()].copy_from_slice(&vector);
+        }
+        Ok(vectors)
+    }
+
+    fn check(&self, ids: &[u32], offsets: &[usize]) -> Result<usize> {
+        let texts = offsets.len().saturating_sub(1);
+        let (most, vocabulary) = (self.shape.max_tokens, self.shape.vocabulary);
+        for (text, ends) in offsets.windows(2).enumerate() {
+            let tokens = ids.get(ends[0]..ends[1]).map_or(0, <[u32]>::len);
+            if !(1..=most).contains(&tokens) {
+                return Err(Error::TokenCount { text, tokens, most });
+            }
+            let beyond = |id: &&u32| usize::try_from(**id).is_ok_and(|id| id >= vocabulary);
+            if let Some(&token) = ids[ends[0]..ends[1]].iter().find(beyond) {
+                return Err(Error::Token { text, token, vocabulary });
+            }
+        }
+        Ok(texts)
+    }
+
+    fn run(
+        &self,
+        ids: &[u32],
+        offsets: &[usize],
+        block: &[usize],
+        scratch: &mut Scratch,
+        found: &mut Vec<(usize, Vec<f32>)>,
+    ) {
+        let hidden = self.shape.hidden;
+        let mut rows = Vec::new();
+        let mut ends = Vec::with_capacity(block.len());
+        let mut held = Vec::new();
+        for &text in block {
+            for (place, &id) in ids[offsets[text]..offsets[text + 1]].iter().enumerate() {
+                let start = rows.len();
+                rows.resize(start + hidden, 0.0);
+                let row = &mut rows[start..];
+                self.words.add_row(id as usize, row, self.kernels, &mut held);
+                if let Some(types) = &self.types {
+                    self.kernels.add(types, row);
+                }
+                let position = self.shape.first_position + place;
+                self.positions.add_row(position, row, self.kernels, &mut held);
+            }
+            ends.push(rows.len() / hidden);
+        }
+        self.norm.apply(&mut rows, self.kernels);
+        for layer in &self.layers {
+            layer.forward(&mut rows, &ends, self.bias.as_ref(), scratch);
+        }
+        let mut start = 0;
+        for (&text, &end) in block.iter().zip(&ends) {
+            found.push((
+                text,
+                self.head.vector(&rows[start * hidden..end * hidden], &mut scratch.tiles),
+            ));
+            start = end;
+        }
+    }
+}
+
+/// Texts in blocks of about [`BLOCK`] tokens, longest texts first; smaller ones where there would be less
+/// than one for each thread.
+fn blocks(offsets: &[usize], tokens: usize, threads: usize) -> Vec<Vec<usize>> {
+    let room = tokens.div_ceil(threads).next_multiple_of(LEAST).clamp(LEAST, BLOCK);
+    let length = |text: usize| offsets[text + 1] - offsets[text];
+    let mut order: Vec<usize> = (0..offsets.len().saturating_sub(1)).collect();
+    order.sort_by_key(|&text| std::cmp::Reverse(length(text)));
+    let mut blocks: Vec<Vec<usize>> = Vec::new();
+    let mut left = 0;
+    for text in order {
+        let size = length(text);
+        if size <= left
+            && let Some(block) = blocks.last_mut()
+        {
+            block.push(text);
+            left -= size;
+        } else {
+            blocks.push(vec![text]);
+            left = room.saturating_sub(size);
+        }
+    }
+    blocks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_is_in_one_block_and_no_block_overflows() {
+        let lengths = [300, 5, 7, 100, 100, 100, 31, 1, 256, 2];
+        let mut offsets = vec![0];
+        for length in lengths {
+            offsets.push(offsets[offsets.len() - 1] + length);
+        }
+        for threads in [1, 2, 64] {
+            let found = blocks(&offsets, offsets[lengths.len()], threads);
+            let mut texts: Vec<usize> = found.iter().flatten().copied().collect();
+            texts.sort_unstable();
+            assert_eq!(texts, (0..lengths.len()).collect::<Vec<_>>());
+            for block in found {
+                let tokens: usize = block.iter().map(|&text| lengths[text]).sum();
+                assert!(tokens <= BLOCK || block.len() == 1);
+            }
+        }
+        assert!(blocks(&[0], 0, 2).is_empty());
+    }
+}

@@ -1,0 +1,33 @@
+//! Layer normalisation with its weights.
+
+use super::tensors::Tensors;
+use crate::error::Result;
+use crate::kernels::Kernels;
+
+/// Weights of one normalisation.
+#[derive(Debug)]
+pub(super) struct Norm {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    epsilon: f32,
+}
+
+impl Norm {
+    /// Reads `name.weight` and `name.bias`; files of TensorFlow's days say gamma and beta.
+    pub(super) fn read(tensors: &Tensors, name: &str, width: usize, epsilon: f32) -> Result<Self> {
+        let old = tensors.has(&format!("{name}.gamma"));
+        let (weight, bias) = if old { ("gamma", "beta") } else { ("weight", "bias") };
+        Ok(Self {
+            weight: tensors.values(&format!("{name}.{weight}"), &[width])?,
+            bias: tensors.values(&format!("{name}.{bias}"), &[width])?,
+            epsilon,
+        })
+    }
+
+    /// Normalises each row in place.
+    pub(super) fn apply(&self, rows: &mut [f32], kernels: Kernels) {
+        for row in rows.chunks_exact_mut(self.weight.len()) {
+            kernels.layer_norm(row, &self.weight, &self.bias, self.epsilon);
+        }
+    }
+}

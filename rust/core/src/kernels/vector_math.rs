@@ -1,0 +1,171 @@
+//! Functions of 16 values at a time, by polynomials: the same bits on every instruction set.
+
+use super::LANES;
+
+/// Values side by side.
+pub(crate) type Lane = [f32; LANES];
+
+/// Sum of the lanes, by a fixed tree.
+#[inline(always)]
+pub(crate) fn tree_sum(mut x: Lane) -> f32 {
+    let mut width = LANES / 2;
+    while width > 0 {
+        for lane in 0..width {
+            x[lane] += x[lane + width];
+        }
+        width /= 2;
+    }
+    x[0]
+}
+
+/// The largest of the lanes.
+#[inline(always)]
+pub(crate) fn tree_max(mut x: Lane) -> f32 {
+    let mut width = LANES / 2;
+    while width > 0 {
+        for lane in 0..width {
+            x[lane] = larger(x[lane], x[lane + width]);
+        }
+        width /= 2;
+    }
+    x[0]
+}
+
+/// The larger of two values that are no NaN, without the branches of `f32::max`.
+#[inline(always)]
+pub(crate) fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
+}
+
+/// `e` to the power of `x`, for finite `x`, within 2 units in the last place; 0 below -87.
+///
+/// 2 to the nearest whole power, times a polynomial of the rest, |rest| <= ln(2) / 2 (Cody and
+/// Waite's split of ln 2 in two keeps the rest exact).
+#[inline(always)]
+pub(crate) fn exp(x: f32) -> f32 {
+    const LOWEST: f32 = -87.0;
+    const HIGHEST: f32 = 88.0;
+    /// Adding 1.5 * 2^23 leaves the nearest whole number in the low bits.
+    const ROUNDER: f32 = 12_582_912.0;
+    const LN2_HIGH: f32 = 0.693_359_4;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+    let clamped = larger(LOWEST, if x < HIGHEST { x } else { HIGHEST });
+    let shifted = clamped.mul_add(std::f32::consts::LOG2_E, ROUNDER);
+    let whole = shifted - ROUNDER;
+    let rest = whole.mul_add(-LN2_HIGH, clamped);
+    let rest = whole.mul_add(-LN2_LOW, rest);
+    // Taylor's coefficients from 1/6! down; the remainder is below 2^-27 of the value.
+    let mut power = 1.0_f32 / 720.0;
+    for coefficient in [1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        power = power.mul_add(rest, coefficient);
+    }
+    let exponent = (shifted.to_bits() << 23).wrapping_add(0x3F80_0000);
+    let scaled = power * f32::from_bits(exponent);
+    if x < LOWEST { 0.0 } else { scaled }
+}
+
+/// `x` times the normal distribution's share below `x`: GELU, within 2e-7 of the largest of 1 and |x|.
+///
+/// The share beyond |x| is a polynomial of 1 / (1 + p |x|) times the density (Abramowitz and Stegun,
+/// "Handbook of Mathematical Functions", 26.2.17).
+#[inline(always)]
+pub(crate) fn gelu(x: f32) -> f32 {
+    // 26.2.17 is for the density 1 / sqrt(2 pi) * exp(-x^2 / 2), which is in the coefficients here.
+    const P: f32 = 0.231_641_9;
+    const DENSITY: f32 = 0.398_942_3;
+    const B: [f32; 5] = [1.330_274_5, -1.821_255_9, 1.781_477_9, -0.356_563_78, 0.319_381_54];
+    let size = x.abs();
+    let t = 1.0 / size.mul_add(P, 1.0);
+    let mut tail = 0.0_f32;
+    for b in B {
+        tail = tail.mul_add(t, b);
+    }
+    let beyond = tail * t * DENSITY * exp(-0.5 * x * x);
+    // x (1 - beyond) above zero, x * beyond below.
+    let share = if x > 0.0 { 1.0 - beyond } else { beyond };
+    x * share
+}
+
+/// Hyperbolic tangent, within 3e-7.
+#[inline(always)]
+pub(crate) fn tanh(x: f32) -> f32 {
+    let size = x.abs();
+    let far = 1.0 - 2.0 / (exp(2.0 * size) + 1.0);
+    // Near zero the difference above loses digits: three terms of the series are exact enough.
+    let square = x * x;
+    let near = size
+        * square
+            .mul_add(square.mul_add(square.mul_add(-17.0 / 315.0, 2.0 / 15.0), -1.0 / 3.0), 1.0);
+    let value = if size < 0.125 { near } else { far };
+    value.copysign(x)
+}
+
+/// The nearest bfloat16 of each of two values, the second in the upper half.
+#[inline(always)]
+pub(crate) fn bf16_pair(low: f32, high: f32) -> u32 {
+    u32::from(super::bf16::round(low)) | u32::from(super::bf16::round(high)) << 16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values() -> impl Iterator<Item = f32> {
+        (-10_000..=10_000).map(|i| i as f32 * 1e-3).chain([-200.0, -87.5, 60.0, 0.0, -0.0])
+    }
+
+    #[test]
+    fn the_exponential_is_within_two_units() {
+        for x in values() {
+            let truth = f64::from(x).exp();
+            let found = f64::from(exp(x));
+            if x < -87.0 {
+                assert_eq!(found, 0.0);
+            } else {
+                assert!((found / truth - 1.0).abs() < 2.5e-7, "{x}: {found} {truth}");
+            }
+        }
+        assert_eq!(exp(0.0), 1.0);
+    }
+
+    /// The error function by its series and continued fraction would be another program to trust:
+    /// the integral of the density by Simpson's rule is plain.
+    fn share_below(x: f64) -> f64 {
+        let steps = 2_000;
+        let h = x / f64::from(steps);
+        let density = |t: f64| (-0.5 * t * t).exp() / (2.0 * std::f64::consts::PI).sqrt();
+        let sum: f64 = (0..steps)
+            .map(|i| {
+                let t = f64::from(i) * h;
+                density(t) + 4.0 * density(t + h / 2.0) + density(t + h)
+            })
+            .sum();
+        0.5 + sum * h / 6.0
+    }
+
+    #[test]
+    fn gelu_is_the_value_times_the_share_below() {
+        for x in (-80..=80).map(|i| i as f32 * 0.1) {
+            let truth = f64::from(x) * share_below(f64::from(x));
+            let found = f64::from(gelu(x));
+            assert!((found - truth).abs() < 2e-7 * f64::from(x.abs().max(1.0)), "{x}");
+        }
+        assert_eq!(gelu(0.0), 0.0);
+        assert_eq!(gelu(40.0), 40.0);
+        assert_eq!(gelu(-40.0), 0.0);
+    }
+
+    #[test]
+    fn the_tangent_is_close_everywhere() {
+        for x in values() {
+            assert!((f64::from(tanh(x)) - f64::from(x).tanh()).abs() < 3e-7, "{x}");
+        }
+    }
+
+    #[test]
+    fn lanes_are_summed_and_compared() {
+        let x: Lane = std::array::from_fn(|i| i as f32 - 3.0);
+        assert_eq!(tree_sum(x), 72.0);
+        assert_eq!(tree_max(x), 12.0);
+    }
+}
