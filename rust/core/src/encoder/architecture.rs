@@ -109,10 +109,10 @@ impl Architecture {
             return Err(wrong("config.json gives sizes that no model has".to_owned()));
         }
         if !self.hidden.is_multiple_of(self.heads)
-            || !matches!(self.head_width(), 16 | 32 | 64 | 128)
+            || !matches!(self.head_width(), 32 | 64 | 128)
         {
             return Err(wrong(format!(
-                "{} columns in {} heads; heads of 16, 32, 64 and 128 columns run natively",
+                "{} columns in {} heads; heads of 32, 64 and 128 columns run natively",
                 self.hidden, self.heads
             )));
         }

@@ -1,11 +1,23 @@
 //! Attention of each text's tokens to each other, one head after another.
 
+use std::ops::Range;
+
 use super::Precision;
 use super::linear::FloatRows;
 use super::operand::Operand;
 use super::positions::DistanceBias;
-use crate::kernels::bf16::{GROUP, Line, SIDE, STEP, round, steps};
-use crate::kernels::{Bf16Tiles, Kernels, Shape};
+use crate::kernels::bf16::{GROUP, Line, SIDE, STEP, steps};
+use crate::kernels::{Activation, Bf16Tiles, Kernels, Shape};
+
+/// Queries, keys and values in a row of the joined map.
+const PARTS: usize = 3;
+
+/// Queries, keys and values of all heads, a row per token, in one of two forms.
+#[derive(Debug, Default)]
+pub(super) struct Joined {
+    pub(super) floats: Vec<f32>,
+    pub(super) lines: Vec<Line>,
+}
 
 /// Buffers of one thread, kept from text to text.
 #[derive(Debug)]
@@ -16,18 +28,16 @@ pub(super) struct Attention {
     queries: Operand,
     shares: Operand,
     scores: Vec<f32>,
-    sums: Vec<f32>,
+    factors: Vec<f32>,
     keys: Vec<Line>,
     values: Vec<Line>,
     key_floats: Vec<f32>,
     value_floats: Vec<f32>,
 }
 
-/// Columns of queries, keys and values in a row of the joined map.
-const PARTS: usize = 3;
-
 impl Attention {
     pub(super) fn new(precision: Precision, heads: usize, width: usize) -> Self {
+        debug_assert!(width.is_multiple_of(STEP), "a head is whole lines");
         Self {
             precision,
             heads,
@@ -35,7 +45,7 @@ impl Attention {
             queries: Operand::new(precision),
             shares: Operand::new(precision),
             scores: Vec::new(),
-            sums: Vec::new(),
+            factors: Vec::new(),
             keys: Vec::new(),
             values: Vec::new(),
             key_floats: Vec::new(),
@@ -43,22 +53,38 @@ impl Attention {
         }
     }
 
-    /// Mixes the values of one text's tokens.
+    pub(super) fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Mixes the values of one text's tokens, which are some rows of `joined`, into the same rows of
+    /// `mixed`.
     ///
-    /// `joined` holds a row per token: queries, keys and values of all heads; `mixed` gets a row of all
-    /// heads' mixtures per token. Each softmax is divided out at the end, so that a share is rounded
-    /// once.
+    /// Each softmax is divided out at the end, on the mixture.
     pub(super) fn mix(
         &mut self,
-        joined: &[f32],
-        mixed: &mut [f32],
+        joined: &Joined,
+        rows: Range<usize>,
         bias: Option<&DistanceBias>,
+        mixed: &mut Operand,
         tiles: &mut Bf16Tiles,
     ) {
-        for head in 0..self.heads {
-            match self.precision {
-                Precision::F32 => self.mix_floats(joined, mixed, head, bias, tiles.kernels()),
-                Precision::Bf16 => self.mix_bf16(joined, mixed, head, bias, tiles),
+        match self.precision {
+            Precision::F32 => {
+                let pitch = PARTS * self.heads * self.width;
+                let joined = &joined.floats[rows.start * pitch..rows.end * pitch];
+                let hidden = self.heads * self.width;
+                let mixed = &mut mixed.floats[rows.start * hidden..rows.end * hidden];
+                for head in 0..self.heads {
+                    self.mix_floats(joined, head, bias, mixed, tiles.kernels());
+                }
+            }
+            Precision::Bf16 => {
+                let pitch = PARTS * self.heads * steps(self.width);
+                let lines = &joined.lines[rows.start * pitch..rows.end * pitch];
+                for head in 0..self.heads {
+                    self.mix_lines(lines, head, bias, (mixed, rows.start), tiles);
+                }
             }
         }
     }
@@ -67,119 +93,166 @@ impl Attention {
         1.0 / (self.width as f32).sqrt()
     }
 
-    /// Where a head's queries (0), keys (1) or values (2) start in a row.
-    fn column(&self, part: usize, head: usize) -> usize {
-        (part * self.heads + head) * self.width
-    }
-
-    fn pitch(&self) -> usize {
-        PARTS * self.heads * self.width
+    /// Scores of one query to exponentials; keeps what divides them.
+    fn exponentials(
+        scores: &mut [f32],
+        scale: f32,
+        (bias, head, token): (Option<&DistanceBias>, usize, usize),
+        factors: &mut Vec<f32>,
+        kernels: Kernels,
+    ) {
+        let bias = bias.map_or(&[][..], |bias| bias.row(head, token, scores.len()));
+        factors.push(1.0 / kernels.exponentials(scores, scale, bias));
     }
 
     fn mix_floats(
         &mut self,
         joined: &[f32],
-        mixed: &mut [f32],
         head: usize,
         bias: Option<&DistanceBias>,
+        mixed: &mut [f32],
         kernels: Kernels,
     ) {
-        let (pitch, width, scale) = (self.pitch(), self.width, self.scale());
+        let (width, heads, scale) = (self.width, self.heads, self.scale());
+        let pitch = PARTS * heads * width;
         let tokens = joined.len() / pitch;
+        let part = |part: usize| FloatRows {
+            values: &joined[(part * heads + head) * width..],
+            pitch,
+            width,
+        };
         let shape = kernels.shape(tokens.max(4));
-        pack_keys(
-            &joined[self.column(1, head)..],
-            pitch,
-            width,
-            tokens,
-            shape,
-            &mut self.key_floats,
-        );
-        let wide = kernels.shape(width);
-        pack_values(
-            &joined[self.column(2, head)..],
-            pitch,
-            width,
-            tokens,
-            wide,
-            &mut self.value_floats,
-        );
+        pack_keys(part(1), tokens, shape, &mut self.key_floats);
         self.scores.resize(tokens * tokens, 0.0);
-        let queries = FloatRows { values: &joined[self.column(0, head)..], pitch, width };
         for (at, panel) in self.key_floats.chunks_exact(shape.lanes * width).enumerate() {
             let first = at * shape.lanes;
             let count = shape.lanes.min(tokens - first);
-            queries.multiply(tokens, panel, shape, kernels, |row, products| {
-                self.scores[row * tokens + first..][..count].copy_from_slice(&products[..count]);
+            part(0).multiply(tokens, panel, shape, kernels, |row, block| {
+                let target = &mut self.scores[row * tokens + first..];
+                kernels.store_block(block, shape.lanes, &[0.0; 64][..count], target, tokens);
             });
         }
-        self.sums.clear();
+        self.factors.clear();
         for (token, scores) in self.scores.chunks_exact_mut(tokens).enumerate() {
-            let bias = bias.map_or(&[][..], |bias| bias.row(head, token, tokens));
-            self.sums.push(kernels.exponentials(scores, scale, bias));
+            Self::exponentials(scores, scale, (bias, head, token), &mut self.factors, kernels);
         }
+        let wide = kernels.shape(width);
+        pack_values(part(2), tokens, wide, &mut self.value_floats);
         let shares = FloatRows { values: &self.scores, pitch: tokens, width: tokens };
-        let heads = self.heads;
         for (at, panel) in self.value_floats.chunks_exact(wide.lanes * tokens).enumerate() {
             let first = at * wide.lanes;
             let count = wide.lanes.min(width - first);
-            shares.multiply(tokens, panel, wide, kernels, |row, products| {
-                let target = &mut mixed[(row * heads + head) * width + first..][..count];
-                for (target, product) in target.iter_mut().zip(products.iter()) {
-                    *target = product / self.sums[row];
-                }
+            shares.multiply(tokens, panel, wide, kernels, |row, block| {
+                let target = &mut mixed[(row * heads + head) * width + first..];
+                let block = (&*block, wide.lanes);
+                kernels.scale_block(block, &self.factors[row..], count, target, heads * width);
             });
         }
     }
 
-    fn mix_bf16(
+    fn mix_lines(
         &mut self,
-        joined: &[f32],
-        mixed: &mut [f32],
+        joined: &[Line],
         head: usize,
         bias: Option<&DistanceBias>,
+        (mixed, offset): (&mut Operand, usize),
         tiles: &mut Bf16Tiles,
     ) {
-        let (pitch, width, scale) = (self.pitch(), self.width, self.scale());
-        let kernels = tiles.kernels();
+        let (kernels, scale, depth) = (tiles.kernels(), self.scale(), steps(self.width));
+        let pitch = PARTS * self.heads * depth;
         let tokens = joined.len() / pitch;
         let padded = tokens.next_multiple_of(SIDE);
-        self.queries.resize(tokens, width);
-        for (token, row) in joined.chunks_exact(pitch).enumerate() {
-            let start = self.column(0, head);
-            self.queries.put(token, 0, &row[start..start + width], kernels);
-        }
-        key_panels(&joined[self.column(1, head)..], pitch, width, tokens, kernels, &mut self.keys);
-        value_panels(&joined[self.column(2, head)..], pitch, width, tokens, &mut self.values);
+        let part = |part: usize| LineRows {
+            lines: &joined[(part * self.heads + head) * depth..],
+            pitch,
+            depth,
+        };
+        part(0).operand(tokens, &mut self.queries);
+        part(1).key_panels(tokens, &mut self.keys, kernels);
+        part(2).value_panels(tokens, &mut self.values, kernels);
         self.scores.resize(SIDE * padded, 0.0);
         for start in (0..tokens).step_by(SIDE) {
             let rows = SIDE.min(tokens - start);
-            for (at, panel) in self.keys.chunks_exact(SIDE * steps(width)).enumerate() {
+            for (at, panel) in self.keys.chunks_exact(SIDE * depth).enumerate() {
                 let products = tiles.multiply(self.queries.pair(start), panel);
-                for (row, values) in products.chunks_exact(SIDE).take(rows).enumerate() {
-                    self.scores[row * padded + at * SIDE..][..SIDE].copy_from_slice(values);
-                }
+                let target = &mut self.scores[at * SIDE..];
+                kernels.store_block(&products[..rows * SIDE], SIDE, &[0.0; SIDE], target, padded);
             }
-            self.sums.clear();
+            self.factors.clear();
             self.shares.resize(rows, padded);
-            for (row, scores) in self.scores.chunks_exact_mut(padded).take(rows).enumerate() {
-                let (scores, beyond) = scores.split_at_mut(tokens);
-                let bias = bias.map_or(&[][..], |bias| bias.row(head, start + row, tokens));
-                self.sums.push(kernels.exponentials(scores, scale, bias));
-                beyond.fill(0.0);
-            }
-            for (row, scores) in self.scores.chunks_exact(padded).take(rows).enumerate() {
-                self.shares.put(row, 0, scores, kernels);
+            for row in 0..rows {
+                let scores = &mut self.scores[row * padded..][..padded];
+                let place = (bias, head, start + row);
+                Self::exponentials(&mut scores[..tokens], scale, place, &mut self.factors, kernels);
+                scores[tokens..].fill(0.0);
+                let first = self.shares.line(row, 0);
+                kernels.row_to_lines(scores, &mut self.shares.lines[first..], GROUP);
             }
             for (at, panel) in self.values.chunks_exact(SIDE * steps(padded)).enumerate() {
-                let first = at * SIDE;
-                let count = SIDE.min(width - first);
-                let products = tiles.multiply(self.shares.pair(0), panel);
-                for (row, values) in products.chunks_exact(SIDE).take(rows).enumerate() {
-                    let target = &mut mixed[((start + row) * self.heads + head) * width + first..];
-                    for (target, value) in target[..count].iter_mut().zip(values) {
-                        *target = value / self.sums[row];
+                let products = &mut tiles.multiply(self.shares.pair(0), panel)[..rows * SIDE];
+                for (row, values) in products.as_chunks_mut::<STEP>().0.iter_mut().enumerate() {
+                    for value in values.iter_mut() {
+                        *value *= self.factors[row];
                     }
+                    let line = mixed.line(offset + start + row, head * depth + at);
+                    let target = &mut mixed.lines[line..=line];
+                    kernels.block_to_lines(values, &[0.0; STEP], Activation::Identity, target, 1);
+                }
+            }
+        }
+    }
+}
+
+/// One head's queries, keys or values, `pitch` lines from token to token.
+#[derive(Debug, Clone, Copy)]
+struct LineRows<'a> {
+    lines: &'a [Line],
+    pitch: usize,
+    depth: usize,
+}
+
+impl LineRows<'_> {
+    fn line(&self, token: usize, step: usize) -> &Line {
+        &self.lines[token * self.pitch + step]
+    }
+
+    /// The left side of a product.
+    fn operand(&self, tokens: usize, target: &mut Operand) {
+        target.resize(tokens, self.depth * STEP);
+        for token in 0..tokens {
+            for step in 0..self.depth {
+                let line = target.line(token, step);
+                target.lines[line] = *self.line(token, step);
+            }
+        }
+    }
+
+    /// Panels of 32 keys: the line of a pair of columns holds both of 16 keys in turn.
+    fn key_panels(&self, tokens: usize, panels: &mut Vec<Line>, kernels: Kernels) {
+        panels.resize(tokens.next_multiple_of(SIDE) * self.depth, Line::ZERO);
+        for (at, panel) in panels.chunks_exact_mut(SIDE * self.depth).enumerate() {
+            for (part, target) in panel.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
+                let (step, half) = (part / 2, part % 2);
+                let first = at * SIDE + half * GROUP;
+                let rows = std::array::from_fn(|lane| {
+                    if first + lane < tokens { self.line(first + lane, step) } else { &Line::ZERO }
+                });
+                kernels.transpose_pairs(rows, target);
+            }
+        }
+    }
+
+    /// Panels of 32 columns: the line of a pair of tokens holds both of 16 columns in turn.
+    fn value_panels(&self, tokens: usize, panels: &mut Vec<Line>, kernels: Kernels) {
+        let size = tokens.next_multiple_of(SIDE);
+        panels.resize(size * self.depth, Line::ZERO);
+        for (at, panel) in panels.chunks_exact_mut(size).enumerate() {
+            let of = |token| if token < tokens { self.line(token, at) } else { &Line::ZERO };
+            for (step, lines) in panel.as_chunks_mut::<SIDE>().0.iter_mut().enumerate() {
+                let (left, right) = lines.split_at_mut(GROUP);
+                for (pair, (left, right)) in left.iter_mut().zip(right).enumerate() {
+                    let token = step * STEP + pair * 2;
+                    kernels.weave(of(token), of(token + 1), left, right);
                 }
             }
         }
@@ -187,98 +260,27 @@ impl Attention {
 }
 
 /// Keys as panels: `panel[column * lanes + key]`.
-fn pack_keys(
-    keys: &[f32],
-    pitch: usize,
-    width: usize,
-    tokens: usize,
-    shape: Shape,
-    panels: &mut Vec<f32>,
-) {
+fn pack_keys(keys: FloatRows, tokens: usize, shape: Shape, panels: &mut Vec<f32>) {
+    let size = shape.lanes * keys.width;
     panels.clear();
-    panels.resize(tokens.div_ceil(shape.lanes) * shape.lanes * width, 0.0);
+    panels.resize(tokens.div_ceil(shape.lanes) * size, 0.0);
     for token in 0..tokens {
-        let panel = &mut panels[token / shape.lanes * shape.lanes * width..];
-        for (column, value) in keys[token * pitch..][..width].iter().enumerate() {
+        let panel = &mut panels[token / shape.lanes * size..];
+        for (column, value) in keys.row(token).iter().enumerate() {
             panel[column * shape.lanes + token % shape.lanes] = *value;
         }
     }
 }
 
 /// Values as panels: `panel[token * lanes + column]`.
-fn pack_values(
-    values: &[f32],
-    pitch: usize,
-    width: usize,
-    tokens: usize,
-    shape: Shape,
-    panels: &mut Vec<f32>,
-) {
+fn pack_values(values: FloatRows, tokens: usize, shape: Shape, panels: &mut Vec<f32>) {
+    let lanes = shape.lanes;
     panels.clear();
-    panels.resize(width.div_ceil(shape.lanes) * shape.lanes * tokens, 0.0);
-    for (at, panel) in panels.chunks_exact_mut(shape.lanes * tokens).enumerate() {
-        let first = at * shape.lanes;
-        let count = shape.lanes.min(width - first);
-        for (token, target) in panel.chunks_exact_mut(shape.lanes).enumerate() {
-            target[..count].copy_from_slice(&values[token * pitch + first..][..count]);
-        }
-    }
-}
-
-/// Keys as bfloat16 panels of 32: the line of a pair of columns holds both of 16 keys in turn.
-fn key_panels(
-    keys: &[f32],
-    pitch: usize,
-    width: usize,
-    tokens: usize,
-    kernels: Kernels,
-    panels: &mut Vec<Line>,
-) {
-    let depth = steps(width);
-    panels.clear();
-    panels.resize(tokens.next_multiple_of(SIDE) * depth, Line::ZERO);
-    let mut codes = [Line::ZERO; GROUP];
-    for (at, panel) in panels.chunks_exact_mut(SIDE * depth).enumerate() {
-        for step in 0..depth {
-            let columns = STEP.min(width - step * STEP);
-            for half in 0..2 {
-                let first = at * SIDE + half * GROUP;
-                for (lane, code) in codes.iter_mut().enumerate() {
-                    let mut part = [0.0; STEP];
-                    if first + lane < tokens {
-                        let start = (first + lane) * pitch + step * STEP;
-                        part[..columns].copy_from_slice(&keys[start..start + columns]);
-                    }
-                    kernels.encode_line(&part, code);
-                }
-                let lines = &mut panel[(step * 2 + half) * GROUP..][..GROUP];
-                for (pair, line) in lines.iter_mut().enumerate() {
-                    for (lane, code) in codes.iter().enumerate() {
-                        line.0[lane * 2] = code.0[pair * 2];
-                        line.0[lane * 2 + 1] = code.0[pair * 2 + 1];
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Values as bfloat16 panels of 32 columns: the line of a pair of tokens holds both of 16 columns in turn.
-fn value_panels(values: &[f32], pitch: usize, width: usize, tokens: usize, panels: &mut Vec<Line>) {
-    let depth = steps(tokens.next_multiple_of(SIDE));
-    panels.clear();
-    panels.resize(width.div_ceil(SIDE) * depth * SIDE, Line::ZERO);
-    for (at, panel) in panels.chunks_exact_mut(SIDE * depth).enumerate() {
-        for token in 0..tokens {
-            let (step, pair) = (token / STEP, token % STEP / 2);
-            let first = at * SIDE;
-            let row = &values[token * pitch + first..][..SIDE.min(width - first)];
-            for (half, part) in row.chunks(GROUP).enumerate() {
-                let line = &mut panel[(step * 2 + half) * GROUP + pair];
-                for (lane, value) in part.iter().enumerate() {
-                    line.0[lane * 2 + token % 2] = round(*value);
-                }
-            }
+    panels.resize(values.width.div_ceil(lanes) * lanes * tokens, 0.0);
+    for (at, panel) in panels.chunks_exact_mut(lanes * tokens).enumerate() {
+        let columns = at * lanes..values.width.min((at + 1) * lanes);
+        for (token, target) in panel.chunks_exact_mut(lanes).enumerate() {
+            target[..columns.len()].copy_from_slice(&values.row(token)[columns.clone()]);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Precision;
 use super::architecture::{Architecture, Family};
-use super::attention::Attention;
+use super::attention::{Attention, Joined};
 use super::linear::Linear;
 use super::norm::Norm;
 use super::operand::Operand;
@@ -53,8 +53,7 @@ pub(super) struct Scratch {
     attention: Attention,
     input: Operand,
     inner: Operand,
-    joined: Vec<f32>,
-    mixed: Vec<f32>,
+    joined: Joined,
 }
 
 impl Scratch {
@@ -64,8 +63,7 @@ impl Scratch {
             attention: Attention::new(precision, shape.heads, shape.head_width()),
             input: Operand::new(precision),
             inner: Operand::new(precision),
-            joined: Vec::new(),
-            mixed: Vec::new(),
+            joined: Joined::default(),
         }
     }
 }
@@ -122,23 +120,18 @@ impl Layer {
         bias: Option<&DistanceBias>,
         scratch: &mut Scratch,
     ) {
-        let Scratch { tiles, attention, input, inner, joined, mixed } = scratch;
+        let Scratch { tiles, attention, input, inner, joined } = scratch;
         let kernels = tiles.kernels();
         input.fill(rows, self.hidden, kernels);
-        self.joined.store(input, joined, tiles);
-        mixed.resize(rows.len(), 0.0);
-        let pitch = self.joined.outputs();
+        match attention.precision() {
+            Precision::F32 => self.joined.store(input, &mut joined.floats, tiles),
+            Precision::Bf16 => self.joined.store_lines(input, &mut joined.lines, tiles),
+        }
         let mut start = 0;
         for &end in ends {
-            attention.mix(
-                &joined[start * pitch..end * pitch],
-                &mut mixed[start * self.hidden..end * self.hidden],
-                bias,
-                tiles,
-            );
+            attention.mix(joined, start..end, bias, input, tiles);
             start = end;
         }
-        input.fill(mixed, self.hidden, kernels);
         self.mixed.accumulate(input, rows, tiles);
         self.after_attention.apply(rows, kernels);
         input.fill(rows, self.hidden, kernels);

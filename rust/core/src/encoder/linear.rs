@@ -1,10 +1,12 @@
 //! Linear maps: weights packed once, products in tiles, and what follows them on the tile.
 
+use std::ops::Range;
+
 use super::Precision;
 use super::operand::Operand;
 use super::tensors::Tensors;
 use crate::error::Result;
-use crate::kernels::bf16::{Line, SIDE, panel_place, round, steps};
+use crate::kernels::bf16::{GROUP, Line, SIDE, STEP, panel_place, round, steps};
 use crate::kernels::{Activation, Bf16Tiles, Kernels, MAX_TILE_KEYS, MAX_TILE_ROWS, Shape, Tile};
 
 /// Enough waiting queries that [`Kernels::shape`] gives its widest tile.
@@ -24,6 +26,8 @@ pub(super) struct Linear {
     inputs: usize,
     outputs: usize,
     bias: Vec<f32>,
+    /// The same, filled up with zeros.
+    bias_lines: Vec<[f32; STEP]>,
     packed: Packed,
 }
 
@@ -93,11 +97,11 @@ impl Linear {
                 Packed::Bf16 { panels }
             }
         };
-        Self { inputs, outputs, bias, packed }
-    }
-
-    pub(super) fn outputs(&self) -> usize {
-        self.outputs
+        let bias_lines = bias
+            .chunks(STEP)
+            .map(|part| std::array::from_fn(|i| part.get(i).copied().unwrap_or_default()))
+            .collect();
+        Self { inputs, outputs, bias, bias_lines, packed }
     }
 
     /// Bytes of the packed weights.
@@ -108,24 +112,34 @@ impl Linear {
         }
     }
 
-    /// Writes `W x + b` to rows of `self.outputs()` columns.
+    /// Writes `W x + b` to rows of floats.
     pub(super) fn store(&self, x: &Operand, y: &mut Vec<f32>, tiles: &mut Bf16Tiles) {
         let (kernels, width) = (tiles.kernels(), self.outputs);
         y.resize(x.rows() * width, 0.0);
-        self.products(x, tiles, |row, column, values| {
-            let bias = &self.bias[column..column + values.len()];
-            kernels.activate(values, bias, Activation::Identity);
-            y[row * width + column..][..values.len()].copy_from_slice(values);
+        self.products(x, tiles, |row, columns, block, pitch| {
+            let target = &mut y[row * width + columns.start..];
+            kernels.store_block(block, pitch, &self.bias[columns], target, width);
         });
     }
 
-    /// Adds `W x + b` to rows of `self.outputs()` columns.
+    /// Writes `W x + b` to rows of lines, one after another.
+    pub(super) fn store_lines(&self, x: &Operand, y: &mut Vec<Line>, tiles: &mut Bf16Tiles) {
+        let (kernels, width) = (tiles.kernels(), steps(self.outputs));
+        y.resize(x.rows() * width, Line::ZERO);
+        self.products(x, tiles, |row, columns, block, _| {
+            let step = columns.start / STEP;
+            let target = &mut y[row * width + step..];
+            let bias = &self.bias_lines[step];
+            kernels.block_to_lines(block, bias, Activation::Identity, target, width);
+        });
+    }
+
+    /// Adds `W x + b` to rows of floats.
     pub(super) fn accumulate(&self, x: &Operand, y: &mut [f32], tiles: &mut Bf16Tiles) {
         let (kernels, width) = (tiles.kernels(), self.outputs);
-        self.products(x, tiles, |row, column, values| {
-            let bias = &self.bias[column..column + values.len()];
-            kernels.activate(values, bias, Activation::Identity);
-            kernels.add(values, &mut y[row * width + column..][..values.len()]);
+        self.products(x, tiles, |row, columns, block, pitch| {
+            let target = &mut y[row * width + columns.start..];
+            kernels.add_block(block, pitch, &self.bias[columns], target, width);
         });
     }
 
@@ -137,44 +151,61 @@ impl Linear {
         y: &mut Operand,
         tiles: &mut Bf16Tiles,
     ) {
-        let kernels = tiles.kernels();
-        y.resize(x.rows(), self.outputs);
-        self.products(x, tiles, |row, column, values| {
-            kernels.activate(values, &self.bias[column..column + values.len()], activation);
-            y.put(row, column, values, kernels);
+        let (kernels, width) = (tiles.kernels(), self.outputs);
+        y.resize(x.rows(), width);
+        self.products(x, tiles, |row, columns, block, pitch| match self.packed {
+            Packed::F32 { .. } => {
+                let bias = &self.bias[columns.clone()];
+                kernels.activate(block, pitch, bias, activation);
+                let target = &mut y.floats[row * width + columns.start..];
+                kernels.store_block(block, pitch, &[0.0; 64][..bias.len()], target, width);
+            }
+            Packed::Bf16 { .. } => {
+                let step = columns.start / STEP;
+                for (part, group) in block.chunks_mut(GROUP * STEP).enumerate() {
+                    let first = y.line(row + part * GROUP, step);
+                    let lines = &mut y.lines[first..first + GROUP];
+                    kernels.block_to_lines(group, &self.bias_lines[step], activation, lines, 1);
+                }
+            }
         });
     }
 
-    /// Gives each row's part of each panel to `sink(row, column, values)`.
+    /// Gives the products of some rows with each panel to `sink(row, columns, block, pitch)`.
     ///
     /// Panels go round outside: one stays in the nearest cache while all rows pass it.
     fn products(
         &self,
         x: &Operand,
         tiles: &mut Bf16Tiles,
-        mut sink: impl FnMut(usize, usize, &mut [f32]),
+        mut sink: impl FnMut(usize, Range<usize>, &mut [f32], usize),
     ) {
         debug_assert_eq!(x.width(), self.inputs);
+        let kernels = tiles.kernels();
         match &self.packed {
             Packed::Bf16 { panels } => {
-                for (at, panel) in panels.chunks_exact(SIDE * steps(self.inputs)).enumerate() {
-                    let columns = SIDE.min(self.outputs - at * SIDE);
+                let size = SIDE * steps(self.inputs);
+                // Weights come from far: each share of rows asks for its share of the next panel.
+                let share = size.div_ceil(x.rows().div_ceil(SIDE));
+                for (at, panel) in panels.chunks_exact(size).enumerate() {
+                    let columns = at * SIDE..self.outputs.min((at + 1) * SIDE);
                     for start in (0..x.rows()).step_by(SIDE) {
-                        let products = tiles.multiply(x.pair(start), panel);
-                        let rows = SIDE.min(x.rows() - start);
-                        for (r, values) in products.chunks_exact_mut(SIDE).take(rows).enumerate() {
-                            sink(start + r, at * SIDE, &mut values[..columns]);
+                        let next = (at + 1) * size + start / SIDE * share;
+                        if let Some(soon) = panels.get(next..panels.len().min(next + share)) {
+                            kernels.prefetch_far(soon);
                         }
+                        let rows = SIDE.min(x.rows() - start);
+                        let products = tiles.multiply(x.pair(start), panel);
+                        sink(start, columns.clone(), &mut products[..rows * SIDE], SIDE);
                     }
                 }
             }
             Packed::F32 { panels, shape } => {
-                let floats =
-                    FloatRows { values: &x.floats, pitch: self.inputs, width: self.inputs };
+                let floats = FloatRows { values: &x.floats, pitch: self.inputs, width: self.inputs };
                 for (at, panel) in panels.chunks_exact(shape.lanes * self.inputs).enumerate() {
-                    let columns = shape.lanes.min(self.outputs - at * shape.lanes);
-                    floats.multiply(x.rows(), panel, *shape, tiles.kernels(), |row, values| {
-                        sink(row, at * shape.lanes, &mut values[..columns]);
+                    let columns = at * shape.lanes..self.outputs.min((at + 1) * shape.lanes);
+                    floats.multiply(x.rows(), panel, *shape, kernels, |row, block| {
+                        sink(row, columns.clone(), block, shape.lanes);
                     });
                 }
             }
@@ -191,11 +222,12 @@ pub(super) struct FloatRows<'a> {
 }
 
 impl FloatRows<'_> {
-    fn row(&self, row: usize) -> &[f32] {
+    /// One row's part.
+    pub(super) fn row(&self, row: usize) -> &[f32] {
         &self.values[row * self.pitch..][..self.width]
     }
 
-    /// Gives each row's products with a panel to `sink(row, products)`.
+    /// Gives the products of some rows with a panel to `sink(row, block)`.
     pub(super) fn multiply(
         &self,
         rows: usize,
@@ -218,9 +250,7 @@ impl FloatRows<'_> {
             // Every key reaches the floor, so all of them are there, whatever the bits say.
             let _ = kernels.tile(shape, &tile, &mut keys);
             let count = shape.rows.min(rows - start);
-            for (r, values) in keys.chunks_exact_mut(shape.lanes).take(count).enumerate() {
-                sink(start + r, values);
-            }
+            sink(start, &mut keys[..count * shape.lanes]);
         }
     }
 }

@@ -17,6 +17,18 @@ impl Kernels {
         let _ = row;
     }
 
+    /// Asks the memory for what will be read after the next thing: to the second cache, not the first.
+    pub fn prefetch_far<T>(self, values: &[T]) {
+        #[cfg(target_arch = "x86_64")]
+        for line in values.chunks((64 / size_of::<T>().max(1)).max(1)) {
+            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+            // SAFETY: a prefetch reads nothing that the program can see; `line` is in bounds.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = values;
+    }
+
     /// Widens IEEE half precision, given as bits.
     ///
     /// # Panics

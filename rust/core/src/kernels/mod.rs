@@ -300,6 +300,7 @@ mod float_mode;
 mod layer_norm;
 mod mapped;
 mod memory;
+mod panels;
 mod peak;
 mod softmax;
 mod vector_math;

@@ -4,50 +4,42 @@ use super::by_isa::by_isa;
 use super::vector_math::{Lane, exp, larger, tree_max, tree_sum};
 use super::{Kernels, LANES};
 
-/// Turns scores into exponentials; returns their sum.
+/// Turns scores into exponentials; returns their sum. The last lanes are filled up with minus infinity,
+/// whose exponential is 0.
 #[inline(always)]
 fn exponentials_body(scores: &mut [f32], scale: f32, bias: &[f32]) -> f32 {
     let (chunks, rest) = scores.as_chunks_mut::<LANES>();
-    let mut most: Lane = [f32::NEG_INFINITY; LANES];
-    let mut highest = f32::NEG_INFINITY;
-    if bias.is_empty() {
-        for chunk in chunks.iter_mut() {
-            for lane in 0..LANES {
-                chunk[lane] *= scale;
-                most[lane] = larger(most[lane], chunk[lane]);
-            }
-        }
-        for score in rest.iter_mut() {
-            *score *= scale;
-            highest = larger(highest, *score);
-        }
-    } else {
-        let (biases, last) = bias.as_chunks::<LANES>();
-        for (chunk, bias) in chunks.iter_mut().zip(biases) {
-            for lane in 0..LANES {
-                chunk[lane] = chunk[lane].mul_add(scale, bias[lane]);
-                most[lane] = larger(most[lane], chunk[lane]);
-            }
-        }
-        for (score, bias) in rest.iter_mut().zip(last) {
-            *score = score.mul_add(scale, *bias);
-            highest = larger(highest, *score);
+    let (biases, last_bias) = bias.as_chunks::<LANES>();
+    let mut last: Lane = [f32::NEG_INFINITY; LANES];
+    last[..rest.len()].copy_from_slice(rest);
+    let mut highest: Lane = [f32::NEG_INFINITY; LANES];
+    for (at, chunk) in chunks.iter_mut().enumerate() {
+        let bias = biases.get(at).unwrap_or(&[0.0; LANES]);
+        for lane in 0..LANES {
+            chunk[lane] = chunk[lane].mul_add(scale, bias[lane]);
+            highest[lane] = larger(highest[lane], chunk[lane]);
         }
     }
-    highest = larger(highest, tree_max(most));
+    let mut bias: Lane = [0.0; LANES];
+    bias[..last_bias.len()].copy_from_slice(last_bias);
+    for lane in 0..LANES {
+        last[lane] = last[lane].mul_add(scale, bias[lane]);
+        highest[lane] = larger(highest[lane], last[lane]);
+    }
+    let highest = tree_max(highest);
     let mut sums: Lane = [0.0; LANES];
-    for chunk in chunks.iter_mut() {
+    for chunk in chunks {
         for lane in 0..LANES {
             chunk[lane] = exp(chunk[lane] - highest);
             sums[lane] += chunk[lane];
         }
     }
-    let mut total = tree_sum(sums);
-    for score in rest {
-        *score = exp(*score - highest);
-        total += *score;
+    for lane in 0..LANES {
+        last[lane] = exp(last[lane] - highest);
+        sums[lane] += last[lane];
     }
-    total
+    rest.copy_from_slice(&last[..rest.len()]);
+    tree_sum(sums)
 }
 
 by_isa! {
