@@ -171,6 +171,46 @@ def write_qrels_table(
     grades: NDArray[np.int64],
 ) -> None: ...
 
+# Encoders
+
+def has_fast_bf16() -> bool: ...
+@final
+class NativeModel:
+    def __new__(
+        cls,
+        *,
+        config: str,
+        weights: Sequence[Path],
+        tokenizer: Path,
+        poolings: Sequence[str],
+        dense: Sequence[tuple[Path, int, int, str]],
+        normalize: bool,
+        columns: int,
+        max_tokens: int,
+        truncation_side: str,
+        precision: str,
+    ) -> NativeModel: ...
+    def tokenize(
+        self, texts: Sequence[str], threads: int | None = None
+    ) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]: ...
+    def encode(
+        self,
+        ids: NDArray[np.uint32],
+        offsets: NDArray[np.int64],
+        threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> NDArray[np.float32]: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def isa(self) -> str: ...
+    @property
+    def weight_bytes(self) -> int: ...
+    @property
+    def operations_per_token(self) -> int: ...
+
 # Metrics and stats: a measure is (kind, cutoff, lowest relevant grade, whether only judged
 # documents count, gain, custom gains, the kind's number); measured are (values, whether each query
 # is without relevant documents, relevant documents retrieved, those of them that tie)

@@ -189,5 +189,12 @@ fn unknown(what: &str, name: &str) -> PyErr {
 
 /// Adds this file's class to the module.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<NativeModel>()
+    module.add_class::<NativeModel>()?;
+    module.add_function(wrap_pyfunction!(has_fast_bf16, module)?)
+}
+
+/// Whether products of bfloat16 are faster here than those of floats.
+#[pyfunction]
+fn has_fast_bf16() -> PyResult<bool> {
+    Ok(kernels()?.has_fast_bf16())
 }

@@ -108,9 +108,7 @@ impl Architecture {
         if !within || self.max_tokens == 0 || self.buckets < 4 {
             return Err(wrong("config.json gives sizes that no model has".to_owned()));
         }
-        if !self.hidden.is_multiple_of(self.heads)
-            || !matches!(self.head_width(), 32 | 64 | 128)
-        {
+        if !self.hidden.is_multiple_of(self.heads) || !matches!(self.head_width(), 32 | 64 | 128) {
             return Err(wrong(format!(
                 "{} columns in {} heads; heads of 32, 64 and 128 columns run natively",
                 self.hidden, self.heads

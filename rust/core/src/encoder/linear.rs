@@ -201,7 +201,8 @@ impl Linear {
                 }
             }
             Packed::F32 { panels, shape } => {
-                let floats = FloatRows { values: &x.floats, pitch: self.inputs, width: self.inputs };
+                let floats =
+                    FloatRows { values: &x.floats, pitch: self.inputs, width: self.inputs };
                 for (at, panel) in panels.chunks_exact(shape.lanes * self.inputs).enumerate() {
                     let columns = at * shape.lanes..self.outputs.min((at + 1) * shape.lanes);
                     floats.multiply(x.rows(), panel, *shape, kernels, |row, block| {

@@ -154,7 +154,8 @@ fn lines_body(
     stride: usize,
 ) {
     with_activation!(activation, |F| {
-        for (row, line) in block.as_chunks::<STEP>().0.iter().zip(lines.iter_mut().step_by(stride)) {
+        for (row, line) in block.as_chunks::<STEP>().0.iter().zip(lines.iter_mut().step_by(stride))
+        {
             // A loop, since `array::from_fn` would be compiled for no vectors at all.
             let mut values = [0.0; STEP];
             for i in 0..STEP {
@@ -210,13 +211,7 @@ impl Kernels {
     ///
     /// # Panics
     /// If the bias is longer than a row.
-    pub fn activate(
-        self,
-        block: &mut [f32],
-        pitch: usize,
-        bias: &[f32],
-        activation: Activation,
-    ) {
+    pub fn activate(self, block: &mut [f32], pitch: usize, bias: &[f32], activation: Activation) {
         assert!(bias.len() <= pitch);
         activate(self, block, pitch, bias, activation);
     }
@@ -376,8 +371,14 @@ mod tests {
         for kernels in each() {
             let mut lines = [Line([7; STEP]); 4];
             kernels.row_to_lines(&row, &mut lines, 2);
-            assert_eq!(lines[0].0[..], row[..32].iter().map(|x| bf16::round(*x)).collect::<Vec<_>>());
-            assert_eq!(lines[2].0[..8], row[32..].iter().map(|x| bf16::round(*x)).collect::<Vec<_>>());
+            assert_eq!(
+                lines[0].0[..],
+                row[..32].iter().map(|x| bf16::round(*x)).collect::<Vec<_>>()
+            );
+            assert_eq!(
+                lines[2].0[..8],
+                row[32..].iter().map(|x| bf16::round(*x)).collect::<Vec<_>>()
+            );
             assert_eq!((lines[2].0[8..].iter().max(), lines[1].0[0]), (Some(&0), 7));
             let block = values(64);
             kernels.block_to_lines(&block, &bias, Activation::Relu, &mut lines, 3);

@@ -1,0 +1,91 @@
+"""Which number format a model may run in here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from embedsmith import _core
+from embedsmith.backends.export._texts import sample_texts
+from embedsmith.exceptions import DeviceError, ModelError
+
+if TYPE_CHECKING:
+    from embedsmith._typing import F64Array
+    from embedsmith.backends.native._source import NativeSource
+
+__all__ = ["PRECISIONS", "Choice", "Precision", "choose", "check_precision"]
+
+Precision: TypeAlias = Literal["auto", "f32", "bf16"]
+PRECISIONS = ("auto", "f32", "bf16")
+
+# Of the vectors of both formats, over the texts that come with embedsmith.
+_LEAST_MEAN, _LEAST = 0.9999, 0.9995
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The format that was taken.
+
+    Attributes
+    ----------
+    precision : {"f32", "bf16"}
+        The format.
+    mean, least : float or None
+        Cosine of its vectors with those of f32 on the texts that come with embedsmith; None for
+        f32 itself, or if it was not compared.
+    """
+
+    precision: str
+    mean: float | None = None
+    least: float | None = None
+
+
+def check_precision(precision: str, path: object) -> None:
+    """Refuse a format that is unknown, or that this processor has no products of.
+
+    Raises
+    ------
+    ModelError
+        If there is no such format.
+    DeviceError
+        If the processor would have to imitate it, at a fraction of the speed of f32.
+    """
+    if precision not in PRECISIONS:
+        msg = (
+            f"precision is {precision!r}; native:{path} runs in {', '.join(PRECISIONS)}. For 8-bit "
+            "weights export it: embedsmith export --precision int8."
+        )
+        raise ModelError(msg)
+    if precision == "bf16" and not _core.has_fast_bf16():
+        msg = (
+            "precision='bf16' needs a processor with AVX-512 BF16 or AMX, and this one has neither "
+            "(or EMBEDSMITH_ISA hides them). Use precision='f32' or 'auto' (--precision)."
+        )
+        raise DeviceError(msg)
+
+
+def choose(source: NativeSource, precision: str) -> tuple[_core.NativeModel, Choice]:
+    """Return the loaded model, and why it runs in its format.
+
+    ``"auto"`` takes bf16 where the processor multiplies it fast and its vectors keep close to those
+    of f32 on the texts that come with embedsmith; else f32.
+    """
+    check_precision(precision, source.path)
+    if precision != "auto":
+        return source.load(precision), Choice(precision)
+    if not _core.has_fast_bf16():
+        return source.load("f32"), Choice("f32")
+    exact, fast = source.load("f32"), source.load("bf16")
+    cosines = _cosines(exact, fast)
+    mean, least = float(cosines.mean()), float(cosines.min())
+    if mean >= _LEAST_MEAN and least >= _LEAST:
+        return fast, Choice("bf16", mean, least)
+    return exact, Choice("f32", mean, least)
+
+
+def _cosines(exact: _core.NativeModel, fast: _core.NativeModel) -> F64Array:
+    ids, offsets, _ = exact.tokenize(sample_texts())
+    a, b = (model.encode(ids, offsets).astype("f8") for model in (exact, fast))
+    lengths = (a**2).sum(axis=1) * (b**2).sum(axis=1)
+    found: F64Array = (a * b).sum(axis=1) / lengths**0.5
+    return found

@@ -1,0 +1,124 @@
+"""A model folder as the extension takes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from embedsmith import _core
+from embedsmith.backends._st_config import pooling_modes
+from embedsmith.backends.export._source import ExportSource
+from embedsmith.exceptions import ModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from embedsmith.backends._fingerprint import Fingerprint
+    from embedsmith.backends._model_folder import Module
+
+__all__ = ["FAMILIES", "NativeSource"]
+
+FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "mpnet", "distilbert")
+_DENSE_ACTIVATIONS = ("Identity", "Tanh", "ReLU", "GELU", "SiLU")
+
+
+@dataclass(frozen=True)
+class NativeSource:
+    """A checked model folder whose layers run natively."""
+
+    path: Path
+    source: ExportSource
+
+    @classmethod
+    def read(cls, path: Path, **changes: Any) -> NativeSource:
+        """Check a folder.
+
+        Parameters
+        ----------
+        path : Path
+            A sentence-transformers folder.
+        **changes
+            As `read_space` takes them.
+
+        Raises
+        ------
+        ModelError
+            If something in it does not run natively; names it, and what runs it instead.
+        """
+        source = ExportSource.read(path, **changes)
+        if source.config.family not in FAMILIES:
+            msg = (
+                f"{path} is of the family {source.config.family!r}; {', '.join(FAMILIES)} run "
+                f"natively. Load it with st:{path} instead."
+            )
+            raise ModelError(msg)
+        kinds = [module.kind for module in source.folder.modules[2:]]
+        after = kinds.index("Normalize") if "Normalize" in kinds else len(kinds)
+        left = [kind for kind in kinds[:after] if kind not in ("Dense", "Dropout")]
+        left += [kind for kind in kinds[after + 1 :] if kind != "Dropout"]
+        if left:
+            msg = (
+                f"{path}: the module {left[0]} at this place does not run natively (Pooling, then "
+                f"any Dense, then Normalize do). Load it with st:{path} instead."
+            )
+            raise ModelError(msg)
+        for module in source.folder.modules:
+            if module.kind == "Dense" and _activation(module) not in _DENSE_ACTIVATIONS:
+                msg = (
+                    f"{module.folder}: the activation {_activation(module)} does not run natively; "
+                    f"{', '.join(_DENSE_ACTIVATIONS)} do. Load it with st:{path} instead."
+                )
+                raise ModelError(msg)
+        return cls(path, source)
+
+    def fingerprint(self, precision: str) -> Fingerprint:
+        """Return the identity of the space at a precision.
+
+        Not that of the folder under torch: a store never mixes the vectors of two implementations.
+        """
+        own = self.source.declared.fingerprint(self.source.folder)
+        return type(own)(
+            {
+                **own.fields,
+                "backend": "native",
+                "precision": [precision],
+                "max_tokens": self.source.space.max_tokens,
+            }
+        )
+
+    def load(self, precision: str) -> _core.NativeModel:
+        """Read the weights, and pack them for this processor.
+
+        Raises
+        ------
+        ModelError
+            If a file is damaged, or the weights do not fit the configuration or the tokenizer.
+        """
+        source, first = self.source, self.source.folder.modules[0]
+        pooling, *rest = source.folder.modules[1:]
+        return _core.NativeModel(
+            config=(first.folder / "config.json").read_text(encoding="utf-8"),
+            weights=list(first.weights),
+            tokenizer=first.folder / "tokenizer.json",
+            poolings=list(pooling_modes(pooling.config)),
+            dense=[
+                (
+                    module.weights[0],
+                    int(module.config["in_features"]),
+                    int(module.config["out_features"]),
+                    _activation(module),
+                )
+                for module in rest
+                if module.kind == "Dense"
+            ],
+            normalize=source.space.normalize,
+            columns=source.space.dim,
+            max_tokens=source.space.max_tokens,
+            truncation_side=source.space.truncation_side,
+            precision=precision,
+        )
+
+
+def _activation(module: Module) -> str:
+    named = module.config.get("activation_function", "torch.nn.modules.activation.Tanh")
+    return str(named).rsplit(".", 1)[-1]
