@@ -2,6 +2,8 @@
 //!
 //! A *block* is the products of some rows with the columns of one panel, `pitch` floats from row to row.
 
+#![allow(clippy::inline_always, reason = "a body is compiled for vectors only inside its caller")]
+
 use super::Kernels;
 use super::bf16::{Line, STEP};
 use super::by_isa::by_isa;

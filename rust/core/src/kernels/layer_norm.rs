@@ -1,5 +1,7 @@
 //! Layer normalisation: rows brought to mean 0 and variance 1, then scaled and shifted.
 
+#![allow(clippy::inline_always, reason = "a body is compiled for vectors only inside its caller")]
+
 use super::by_isa::by_isa;
 use super::vector_math::{Lane, tree_sum};
 use super::{Kernels, LANES};
@@ -59,9 +61,9 @@ mod tests {
             let row: Vec<f32> = (0..n).map(|i| ((i * 37) % 101) as f32 * 0.1 - 3.0).collect();
             let weight: Vec<f32> = (0..n).map(|i| 1.0 + i as f32 * 0.01).collect();
             let bias: Vec<f32> = (0..n).map(|i| i as f32 * -0.02).collect();
-            let mean = row.iter().copied().map(f64::from).sum::<f64>() / n as f64;
+            let mean = row.iter().copied().map(f64::from).sum::<f64>() / f64::from(n);
             let variance =
-                row.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n as f64;
+                row.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / f64::from(n);
             let mut first: Option<Vec<f32>> = None;
             for kernels in Isa::available().filter_map(Kernels::with_isa) {
                 let mut found = row.clone();

@@ -1,5 +1,7 @@
 //! bfloat16 rows turned into panels: what a product reads on its right side.
 
+#![allow(clippy::inline_always, reason = "a body is compiled for vectors only inside its caller")]
+
 use super::Kernels;
 use super::bf16::{GROUP, Line};
 use super::by_isa::by_isa;
@@ -10,7 +12,7 @@ type Pairs = [u32; GROUP];
 #[inline(always)]
 fn pairs(line: &Line) -> Pairs {
     // SAFETY: both are 64 bytes of plain integers, and a line's alignment is the larger.
-    unsafe { line.0.as_ptr().cast::<Pairs>().read() }
+    unsafe { std::ptr::from_ref(line).cast::<Pairs>().read() }
 }
 
 /// The lower, or the upper, halves of two vectors in turn.
@@ -43,7 +45,7 @@ fn transpose_body(rows: [&Line; GROUP], target: &mut [Line; GROUP]) {
     }
     for (line, pairs) in target.iter_mut().zip(&now) {
         // SAFETY: as in `pairs`.
-        unsafe { line.0.as_mut_ptr().cast::<Pairs>().write(*pairs) };
+        unsafe { std::ptr::from_mut(line).cast::<Pairs>().write(*pairs) };
     }
 }
 
@@ -91,8 +93,8 @@ mod tests {
             let mut target = [Line::ZERO; GROUP];
             kernels.transpose_pairs(rows.each_ref(), &mut target);
             for (pair, line) in target.iter().enumerate() {
-                for row in 0..GROUP {
-                    assert_eq!(line.0[row * 2..][..2], rows[row].0[pair * 2..][..2]);
+                for (found, row) in line.0.as_chunks::<2>().0.iter().zip(&rows) {
+                    assert_eq!(found, &row.0[pair * 2..][..2]);
                 }
             }
             let (mut left, mut right) = (Line::ZERO, Line::ZERO);

@@ -1,5 +1,7 @@
 //! The exponentials of attention.
 
+#![allow(clippy::inline_always, reason = "a body is compiled for vectors only inside its caller")]
+
 use super::by_isa::by_isa;
 use super::vector_math::{Lane, exp, larger, tree_max, tree_sum};
 use super::{Kernels, LANES};

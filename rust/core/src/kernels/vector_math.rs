@@ -1,5 +1,7 @@
 //! Functions of 16 values at a time, by polynomials: the same bits on every instruction set.
 
+#![allow(clippy::inline_always, reason = "a body is compiled for vectors only inside its caller")]
+
 use super::LANES;
 
 /// Values side by side.
