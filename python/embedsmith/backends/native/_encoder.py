@@ -10,7 +10,7 @@ import numpy as np
 from embedsmith import _core
 from embedsmith.backends._batches import encode_texts
 from embedsmith.backends._protocol import Embedded, Progress, Role, TokenizedTexts
-from embedsmith.backends.native._precision import Choice, check_precision, choose
+from embedsmith.backends.native._precision import Choice, checked_precision, choose
 from embedsmith.backends.native._source import NativeSource
 from embedsmith.exceptions import ModelError
 
@@ -84,7 +84,7 @@ class NativeEncoder:
         truncate_dim: int | None = None,
         packaged: PackagedModel | None = None,
     ) -> None:
-        check_precision(precision, path)
+        self._asked = checked_precision(precision, path)
         self._source = NativeSource.read(
             path,
             max_tokens=max_tokens,
@@ -94,7 +94,6 @@ class NativeEncoder:
         )
         self.spec = spec or f"native:{path}"
         self.name = name or path.resolve().name
-        self._asked = precision
         self._packaged = packaged
         self._loaded: tuple[_core.NativeModel, Choice] | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from embedsmith import _core
 from embedsmith.backends.export._texts import sample_texts
@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from embedsmith._typing import F64Array
     from embedsmith.backends.native._source import NativeSource
 
-__all__ = ["PRECISIONS", "Choice", "Precision", "choose", "check_precision"]
+__all__ = ["PRECISIONS", "Choice", "checked_precision", "choose"]
 
-Precision: TypeAlias = Literal["auto", "f32", "bf16"]
 PRECISIONS = ("auto", "f32", "bf16")
+# As exports and torch's users write it.
+_ALIASES = {"fp32": "f32"}
 
 # Of the vectors of both formats, over the texts that come with embedsmith.
 _LEAST_MEAN, _LEAST = 0.9999, 0.9995
@@ -40,8 +41,8 @@ class Choice:
     least: float | None = None
 
 
-def check_precision(precision: str, path: object) -> None:
-    """Refuse a format that is unknown, or that this processor has no products of.
+def checked_precision(precision: str, path: object) -> str:
+    """Return a format by its own name; refuse one that is unknown, or that would crawl here.
 
     Raises
     ------
@@ -50,6 +51,7 @@ def check_precision(precision: str, path: object) -> None:
     DeviceError
         If the processor would have to imitate it, at a fraction of the speed of f32.
     """
+    precision = _ALIASES.get(precision, precision)
     if precision not in PRECISIONS:
         msg = (
             f"precision is {precision!r}; native:{path} runs in {', '.join(PRECISIONS)}. For 8-bit "
@@ -62,6 +64,7 @@ def check_precision(precision: str, path: object) -> None:
             "(or EMBEDSMITH_ISA hides them). Use precision='f32' or 'auto' (--precision)."
         )
         raise DeviceError(msg)
+    return precision
 
 
 def choose(source: NativeSource, precision: str) -> tuple[_core.NativeModel, Choice]:
@@ -70,7 +73,6 @@ def choose(source: NativeSource, precision: str) -> tuple[_core.NativeModel, Cho
     ``"auto"`` takes bf16 where the processor multiplies it fast and its vectors keep close to those
     of f32 on the texts that come with embedsmith; else f32.
     """
-    check_precision(precision, source.path)
     if precision != "auto":
         return source.load(precision), Choice(precision)
     if not _core.has_fast_bf16():

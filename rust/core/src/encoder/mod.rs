@@ -18,6 +18,9 @@ mod positions;
 mod tensors;
 mod tokens;
 
+#[cfg(test)]
+mod tests;
+
 pub use architecture::{Architecture, Family};
 pub use head::{DenseFile, HeadFiles};
 pub use model::{Model, ModelFiles};

@@ -1,0 +1,304 @@
+//! A whole model against the formulas, written out plainly in `f64`; and files that are not models.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, serialize};
+
+use super::{HeadFiles, Model, ModelFiles, Pooling, Precision};
+use crate::error::Error;
+use crate::kernels::{Isa, Kernels};
+use crate::threads::Control;
+
+const HIDDEN: usize = 64;
+const HEADS: usize = 2;
+const INNER: usize = 96;
+const LAYERS: usize = 2;
+const WORDS: usize = 50;
+const PLACES: usize = 80;
+
+const CONFIG: &str = r#"{"model_type": "bert", "hidden_size": 64, "num_hidden_layers": 2,
+    "num_attention_heads": 2, "intermediate_size": 96, "hidden_act": "gelu",
+    "layer_norm_eps": 1e-12, "vocab_size": 50, "max_position_embeddings": 80}"#;
+
+type Weights = HashMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// Seeded weights of a small BERT, spread so that each part of a layer matters.
+fn weights() -> Weights {
+    let mut state = 88_172_645_463_325_252_u64;
+    let mut draw = |spread: f32| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        ((state >> 40) as f32 / (1 << 24) as f32 - 0.5) * spread
+    };
+    let mut found = Weights::new();
+    let mut add = |name: String, shape: &[usize], base: f32, spread: f32| {
+        let values = (0..shape.iter().product()).map(|_| base + draw(spread)).collect();
+        found.insert(name, (shape.to_vec(), values));
+    };
+    for (name, rows) in [("word", WORDS), ("position", PLACES), ("token_type", 2)] {
+        add(format!("embeddings.{name}_embeddings.weight"), &[rows, HIDDEN], 0.0, 2.0);
+    }
+    let mut norms = vec!["embeddings.LayerNorm".to_owned()];
+    for layer in 0..LAYERS {
+        let of = |part: &str| format!("encoder.layer.{layer}.{part}");
+        for (part, outputs, inputs) in [
+            ("attention.self.query", HIDDEN, HIDDEN),
+            ("attention.self.key", HIDDEN, HIDDEN),
+            ("attention.self.value", HIDDEN, HIDDEN),
+            ("attention.output.dense", HIDDEN, HIDDEN),
+            ("intermediate.dense", INNER, HIDDEN),
+            ("output.dense", HIDDEN, INNER),
+        ] {
+            add(of(&format!("{part}.weight")), &[outputs, inputs], 0.0, 0.5);
+            add(of(&format!("{part}.bias")), &[outputs], 0.0, 0.5);
+        }
+        norms.extend([of("attention.output.LayerNorm"), of("output.LayerNorm")]);
+    }
+    for norm in norms {
+        add(format!("{norm}.weight"), &[HIDDEN], 1.0, 0.5);
+        add(format!("{norm}.bias"), &[HIDDEN], 0.0, 0.5);
+    }
+    found
+}
+
+fn to_file(weights: &Weights) -> Vec<u8> {
+    let bytes: Vec<(&String, &Vec<usize>, Vec<u8>)> = weights
+        .iter()
+        .map(|(name, (shape, values))| {
+            (name, shape, values.iter().flat_map(|value| value.to_le_bytes()).collect())
+        })
+        .collect();
+    let views = bytes.iter().map(|(name, shape, data)| {
+        ((*name).clone(), TensorView::new(Dtype::F32, (*shape).clone(), data).unwrap())
+    });
+    serialize(views.collect::<HashMap<_, _>>(), None).unwrap()
+}
+
+/// A file of this test's own, removed when dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str, bytes: &[u8]) -> Self {
+        let path = std::env::temp_dir().join(format!("embedsmith-{}-{name}", std::process::id()));
+        std::fs::write(&path, bytes).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.0).unwrap();
+    }
+}
+
+fn load(path: &Scratch, config: &str, precision: Precision, isa: Isa) -> Result<Model, Error> {
+    let files = ModelFiles {
+        config: config.to_owned(),
+        weights: vec![path.0.clone()],
+        head: HeadFiles {
+            poolings: vec![Pooling::Mean],
+            normalize: true,
+            columns: HIDDEN,
+            ..HeadFiles::default()
+        },
+    };
+    Model::load(&files, precision, Kernels::with_isa(isa).unwrap())
+}
+
+/// The formulas of BERT, one text at a time.
+fn plain(weights: &Weights, ids: &[u32]) -> Vec<f64> {
+    let get = |name: &str| -> Vec<f64> { weights[name].1.iter().map(|&x| f64::from(x)).collect() };
+    let linear = |rows: &[Vec<f64>], name: &str| -> Vec<Vec<f64>> {
+        let (weight, bias) = (get(&format!("{name}.weight")), get(&format!("{name}.bias")));
+        let one = |row: &Vec<f64>| {
+            let width = row.len();
+            let dot =
+                |i: usize| row.iter().zip(&weight[i * width..]).map(|(a, b)| a * b).sum::<f64>();
+            (0..bias.len()).map(|i| dot(i) + bias[i]).collect()
+        };
+        rows.iter().map(one).collect()
+    };
+    let norm = |rows: &mut [Vec<f64>], name: &str| {
+        let (weight, bias) = (get(&format!("{name}.weight")), get(&format!("{name}.bias")));
+        for row in rows {
+            let n = row.len() as f64;
+            let mean = row.iter().sum::<f64>() / n;
+            let variance = row.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+            for (i, value) in row.iter_mut().enumerate() {
+                *value = (*value - mean) / (variance + 1e-12).sqrt() * weight[i] + bias[i];
+            }
+        }
+    };
+    let gelu = |x: f64| {
+        // Simpson's rule for the share of the normal distribution between 0 and x.
+        let (steps, density) = (400, |t: f64| (-0.5 * t * t).exp() / std::f64::consts::TAU.sqrt());
+        let h = x / f64::from(steps);
+        let part = |i: i32| {
+            let t = f64::from(i) * h;
+            density(t) + 4.0 * density(t + h / 2.0) + density(t + h)
+        };
+        x * (0.5 + (0..steps).map(part).sum::<f64>() * h / 6.0)
+    };
+    let (words, places) =
+        (get("embeddings.word_embeddings.weight"), get("embeddings.position_embeddings.weight"));
+    let types = get("embeddings.token_type_embeddings.weight");
+    let mut rows: Vec<Vec<f64>> = ids
+        .iter()
+        .enumerate()
+        .map(|(at, &id)| {
+            (0..HIDDEN)
+                .map(|i| words[id as usize * HIDDEN + i] + places[at * HIDDEN + i] + types[i])
+                .collect()
+        })
+        .collect();
+    norm(&mut rows, "embeddings.LayerNorm");
+    let width = HIDDEN / HEADS;
+    for layer in 0..LAYERS {
+        let of = |part: &str| format!("encoder.layer.{layer}.{part}");
+        let [queries, keys, values] = ["query", "key", "value"]
+            .map(|part| linear(&rows, &of(&format!("attention.self.{part}"))));
+        let mut mixed = vec![vec![0.0; HIDDEN]; rows.len()];
+        for head in 0..HEADS {
+            let columns = head * width..(head + 1) * width;
+            for (token, mixture) in mixed.iter_mut().enumerate() {
+                let scores: Vec<f64> = keys
+                    .iter()
+                    .map(|key| {
+                        let dot: f64 = columns.clone().map(|i| queries[token][i] * key[i]).sum();
+                        (dot / (width as f64).sqrt()).exp()
+                    })
+                    .collect();
+                let total: f64 = scores.iter().sum();
+                for i in columns.clone() {
+                    mixture[i] =
+                        scores.iter().zip(&values).map(|(s, value)| s * value[i]).sum::<f64>()
+                            / total;
+                }
+            }
+        }
+        let add = |rows: &mut [Vec<f64>], more: &[Vec<f64>]| {
+            for (row, more) in rows.iter_mut().zip(more) {
+                row.iter_mut().zip(more).for_each(|(a, b)| *a += b);
+            }
+        };
+        add(&mut rows, &linear(&mixed, &of("attention.output.dense")));
+        norm(&mut rows, &of("attention.output.LayerNorm"));
+        let mut inner = linear(&rows, &of("intermediate.dense"));
+        inner.iter_mut().flatten().for_each(|x| *x = gelu(*x));
+        add(&mut rows, &linear(&inner, &of("output.dense")));
+        norm(&mut rows, &of("output.LayerNorm"));
+    }
+    let mean: Vec<f64> = (0..HIDDEN)
+        .map(|i| rows.iter().map(|row| row[i]).sum::<f64>() / rows.len() as f64)
+        .collect();
+    let length = mean.iter().map(|x| x * x).sum::<f64>().sqrt();
+    mean.iter().map(|x| x / length).collect()
+}
+
+/// Texts around every tile's and vector's edge.
+fn texts() -> (Vec<u32>, Vec<usize>) {
+    let (mut ids, mut offsets) = (Vec::new(), vec![0]);
+    for length in [1, 2, 3, 15, 16, 17, 31, 32, 33, 47, 63, 64, 65, 80] {
+        ids.extend((0..length).map(|i| (i * 7 + length * 3) as u32 % WORDS as u32));
+        offsets.push(ids.len());
+    }
+    (ids, offsets)
+}
+
+#[test]
+fn every_isa_and_precision_keeps_to_the_formulas_at_every_edge() {
+    let weights = weights();
+    let file = Scratch::new("formulas.safetensors", &to_file(&weights));
+    let (ids, offsets) = texts();
+    let truth: Vec<Vec<f64>> =
+        offsets.windows(2).map(|ends| plain(&weights, &ids[ends[0]..ends[1]])).collect();
+    for isa in Isa::available() {
+        for (precision, bound) in [(Precision::F32, 2e-6), (Precision::Bf16, 2e-2)] {
+            let model = load(&file, CONFIG, precision, isa).unwrap();
+            let found = model.encode(&ids, &offsets, Some(2), &Control::default()).unwrap();
+            for (text, (row, truth)) in found.chunks_exact(HIDDEN).zip(&truth).enumerate() {
+                for (a, b) in row.iter().zip(truth) {
+                    let off = (f64::from(*a) - b).abs();
+                    assert!(off < bound, "{isa:?} {precision:?} text {text}: {off}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_text_has_the_same_bits_alone_in_any_batch_and_with_any_threads() {
+    let file = Scratch::new("bits.safetensors", &to_file(&weights()));
+    let (ids, offsets) = texts();
+    for isa in Isa::available() {
+        for precision in [Precision::F32, Precision::Bf16] {
+            let model = load(&file, CONFIG, precision, isa).unwrap();
+            let all = model.encode(&ids, &offsets, Some(1), &Control::default()).unwrap();
+            for threads in [2, 5] {
+                let again =
+                    model.encode(&ids, &offsets, Some(threads), &Control::default()).unwrap();
+                assert_eq!(again, all);
+            }
+            for (text, ends) in offsets.windows(2).enumerate() {
+                let own = &ids[ends[0]..ends[1]];
+                let alone = model.encode(own, &[0, own.len()], None, &Control::default()).unwrap();
+                assert_eq!(alone, all[text * HIDDEN..][..HIDDEN], "{isa:?} {precision:?} {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_token_of_the_model_is_refused() {
+    let file = Scratch::new("tokens.safetensors", &to_file(&weights()));
+    let model = load(&file, CONFIG, Precision::F32, Isa::Scalar).unwrap();
+    let encode =
+        |ids: &[u32], offsets: &[usize]| model.encode(ids, offsets, None, &Control::default());
+    assert!(matches!(encode(&[50], &[0, 1]), Err(Error::Token { token: 50, .. })));
+    assert!(matches!(encode(&[1; 81], &[0, 81]), Err(Error::TokenCount { tokens: 81, .. })));
+    assert!(matches!(encode(&[1], &[0, 1, 1]), Err(Error::TokenCount { text: 1, .. })));
+    assert!(matches!(encode(&[1], &[0, 9]), Err(Error::TokenCount { .. })));
+    assert_eq!(encode(&[], &[0]), Ok(vec![]));
+    let control = Control::default();
+    control.stop();
+    assert_eq!(model.encode(&[1], &[0, 1], None, &control), Err(Error::Stopped));
+}
+
+#[test]
+fn no_file_of_weights_makes_the_loader_panic() {
+    let whole = to_file(&weights());
+    bolero::check!().with_iterations(300).with_type::<(u16, Vec<(u32, u8)>, bool)>().for_each(
+        |(cut, changes, keep)| {
+            let mut bytes = whole.clone();
+            // Mostly the header, whose numbers say where everything lies.
+            let header = bytes.len().min(8 + 4096) as u32;
+            for (place, value) in changes {
+                bytes[(place % header) as usize] = *value;
+            }
+            if !keep {
+                bytes.truncate(usize::from(*cut));
+            }
+            let file = Scratch::new("fuzz.safetensors", &bytes);
+            if let Ok(model) = load(&file, CONFIG, Precision::F32, Isa::Scalar) {
+                let _ = model.encode(&[1, 2], &[0, 2], Some(1), &Control::default());
+            }
+        },
+    );
+}
+
+#[test]
+fn no_config_makes_the_loader_panic() {
+    let file = Scratch::new("config.safetensors", &to_file(&weights()));
+    bolero::check!().with_iterations(2_000).with_type::<Vec<(u16, u8)>>().for_each(|changes| {
+        let mut bytes = CONFIG.as_bytes().to_vec();
+        for (place, value) in changes {
+            let place = usize::from(*place) % bytes.len();
+            bytes[place] = *value;
+        }
+        let config = String::from_utf8_lossy(&bytes);
+        let _ = load(&file, &config, Precision::F32, Isa::Scalar);
+    });
+}
