@@ -174,6 +174,7 @@ def write_qrels_table(
 # Encoders
 
 def has_fast_bf16() -> bool: ...
+
 @final
 class NativeModel:
     def __new__(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _TWO_WORDS = frozenset({"INSCRIPTIONAL", "LINEAR", "NEW", "OLD", "TAI"})
 _LETTERS_A_LINE = 40
 SMALL = "st:all-MiniLM-L6-v2"
+NATIVE = "native:all-MiniLM-L6-v2"
 
 
 def lines_of_scripts() -> dict[str, str]:
@@ -118,6 +119,7 @@ KINDS = (
     "cohere",
     pytest.param("st", marks=pytest.mark.model),
     pytest.param("onnx", marks=pytest.mark.model),
+    pytest.param("native", marks=pytest.mark.model),
 )
 
 
@@ -131,7 +133,7 @@ def _opened(kind: str, folder: Path) -> Iterator[Encoder]:
             yield encoder
             encoder.close()
     else:
-        spec = {"fake": "fake:16", "st": SMALL}.get(kind)
+        spec = {"fake": "fake:16", "st": SMALL, "native": NATIVE}.get(kind)
         if spec is None:
             pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
             spec = f"onnx:{paraphrase_folder(folder / 'paraphrase')}"
@@ -167,7 +169,7 @@ def test_odd_texts_and_all_scripts_are_embedded_in_their_places(encoder: Encoder
     np.testing.assert_array_equal(
         done.truncated, done.n_tokens > limit if limit else np.zeros(len(texts), dtype=bool)
     )
-    if not encoder.spec.startswith(("st:", "onnx:")):
+    if not encoder.spec.startswith(("st:", "onnx:", "native:")):
         # Also a service's texts arrive as they are: its vectors are those of the fake encoder.
         fake = es.load_encoder("fake:16", cache=False).encode(texts, role="document")
         np.testing.assert_array_equal(done.vectors, fake.vectors)

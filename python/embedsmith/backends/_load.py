@@ -16,6 +16,7 @@ from embedsmith.backends._texts import check_prompts
 from embedsmith.backends.api._encoder import ApiEncoder
 from embedsmith.backends.api._load import VENDORS, load_api_encoder
 from embedsmith.backends.fake import FakeEncoder
+from embedsmith.backends.native import NativeEncoder
 from embedsmith.backends.onnx import OnnxEncoder
 from embedsmith.backends.sentence_transformers import SentenceTransformerEncoder
 from embedsmith.exceptions import DeviceError, ModelError
@@ -30,8 +31,8 @@ __all__ = ["load_encoder"]
 
 _LEXICAL = "bm25"
 _VALID = (
-    f"{_LEXICAL}; st:FOLDER or st:NAME (sentence-transformers); onnx:FOLDER (an export); "
-    "openai:MODEL, cohere:MODEL (services)"
+    f"{_LEXICAL}; st:FOLDER or st:NAME (sentence-transformers); native:FOLDER or native:NAME "
+    "(the same, without torch); onnx:FOLDER (an export); openai:MODEL, cohere:MODEL (services)"
 )
 
 
@@ -64,6 +65,9 @@ def load_encoder(
     ----------
     spec : str
         ``"st:FOLDER"``, or ``"st:NAME"`` for an installed package or the local hub cache;
+        ``"native:FOLDER"`` or ``"native:NAME"`` for the same kind of folder in the extension
+        itself: no torch, and the same bits for a text in any batch (BERT, RoBERTa, MPNet and
+        DistilBERT, on the CPU);
         ``"onnx:FOLDER"`` for an export, or a sentence-transformers folder with an ONNX graph;
         ``"openai:MODEL"`` for OpenAI or any server that speaks its protocol, ``"cohere:MODEL"``.
     device : str, default "cpu"
@@ -78,10 +82,12 @@ def load_encoder(
         In place of the model's own; ``""`` for none.
     truncate_dim : int, optional
         Keep the first columns of each vector only. A service is asked for ``dimensions`` instead.
-    precision : {"fp32", "bf16", "fp16"}, optional
+    precision : {"fp32", "bf16", "fp16", "auto"}, optional
         What a model of sentence-transformers computes in: ``"bf16"`` on a CPU with AVX-512 BF16 or
-        AMX (about three times as fast) or a GPU, ``"fp16"`` on a GPU. Part of the fingerprint. An
-        ONNX graph has its own.
+        AMX (about three times as fast) or a GPU, ``"fp16"`` on a GPU. A native model takes
+        ``"fp32"``, ``"bf16"`` or ``"auto"``, its default: bf16 where the processor multiplies it
+        fast and the vectors stay near those of fp32. Part of the fingerprint. An ONNX graph has
+        its own.
     cache : path, EmbeddingCache, False or None, default None
         Folder of the embeddings; None is the user's cache folder (or ``$EMBEDSMITH_CACHE``), False
         keeps none.
@@ -198,6 +204,20 @@ def load_encoder(
             trust_remote_code=trust_remote_code,
             packaged=found.packaged,
         )
+    elif colon and kind == "native":
+        _check_native(spec, device, trust_remote_code=trust_remote_code)
+        found = locate_model(name, allow_download=allow_download)
+        model = NativeEncoder(
+            found.path,
+            spec=spec,
+            name=found.name,
+            precision=precision or "auto",
+            max_tokens=max_tokens,
+            query_prompt=query_prompt,
+            document_prompt=document_prompt,
+            truncate_dim=truncate_dim,
+            packaged=found.packaged,
+        )
     elif colon and kind == "onnx":
         _refuse_precision(spec, precision)
         model = OnnxEncoder(
@@ -212,9 +232,7 @@ def load_encoder(
         )
     elif colon and kind == "fake" and name.isdecimal():
         _refuse_precision(spec, precision)
-        if device != "cpu":
-            msg = f"{spec} runs on the CPU only. Use device='cpu' (--device cpu)."
-            raise DeviceError(msg)
+        _check_on_cpu(spec, device)
         model = FakeEncoder(
             int(name),
             max_tokens=max_tokens,
@@ -227,11 +245,25 @@ def load_encoder(
     return _cached(model, cache)
 
 
+def _check_on_cpu(spec: str, device: str) -> None:
+    if device != "cpu":
+        msg = f"{spec} runs on the CPU only. Use device='cpu' (--device cpu)."
+        raise DeviceError(msg)
+
+
+def _check_native(spec: str, device: str, *, trust_remote_code: bool) -> None:
+    _check_on_cpu(spec, device)
+    if trust_remote_code:
+        msg = f"{spec} runs no code that comes with a model. Load it with st:, or leave it out."
+        raise ModelError(msg)
+
+
 def _refuse_precision(spec: str, precision: str | None) -> None:
     if precision is not None:
         msg = (
-            f"precision={precision!r} is for st: models; that of {spec} is fixed. For an ONNX graph"
-            f" in another one: embedsmith export MODEL --to DIR --precision {precision}"
+            f"precision={precision!r} is for st: and native: models; that of {spec} is fixed. For "
+            "an ONNX graph in another one: "
+            f"embedsmith export MODEL --to DIR --precision {precision}"
         )
         raise ModelError(msg)
 
@@ -265,8 +297,10 @@ def _unknown_spec(spec: str) -> ModelError:
         return ModelError(msg)
     if difflib.get_close_matches(kind.lower(), [_LEXICAL], n=1):
         meant = _LEXICAL
-    elif colon and difflib.get_close_matches(kind.lower(), ["onnx"], n=1, cutoff=0.75):
-        meant = f"onnx:{name}"
+    elif colon and (
+        near := difflib.get_close_matches(kind.lower(), ["onnx", "native"], n=1, cutoff=0.75)
+    ):
+        meant = f"{near[0]}:{name}"
     else:
         # The usual kind; a name that is known is offered as it is written.
         bare = (name if colon else spec).strip() or next(iter(PACKAGED))

@@ -41,6 +41,7 @@ def test_an_encoder_and_its_cached_form_are_encoders(tmp_path: Path) -> None:
         ("sst:folder", r"Valid: bm25; st:FOLDER.*Did you mean 'st:folder'\?"),
         ("opnai:x", r"no kind of model 'opnai'\. Valid: bm25; st:.*openai:MODEL"),
         ("onnx:all-MiniLM-L6", r"no folder .*embedsmith export st:all-MiniLM-L6-v2 --to FOLDER"),
+        ("natve:dir", r"no kind of model 'natve'.*Did you mean 'native:dir'\?"),
         ("onxx:dir", r"no kind of model 'onxx'.*Did you mean 'onnx:dir'\?"),
         ("", r"Did you mean 'st:all-MiniLM-L6-v2'\?"),
         ("bm52", r"Valid: bm25; st:.*Did you mean 'bm25'\?"),

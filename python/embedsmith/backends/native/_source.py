@@ -113,7 +113,8 @@ class NativeSource:
             ],
             normalize=source.space.normalize,
             columns=source.space.dim,
-            max_tokens=source.space.max_tokens,
+            # Exports name a limit always; the type is that of models that have none.
+            max_tokens=source.space.max_tokens or source.config.places,
             truncation_side=source.space.truncation_side,
             precision=precision,
         )
