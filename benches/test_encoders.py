@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     Encode = Callable[[], np.ndarray]
 
 BASELINE = "sentence-transformers"
+# In place of a folder: the model's own, in the extension.
+NATIVE = "native"
 # The least cosine to float32, by precision.
 CLOSE = {"fp32": 0.99999, "bf16": 0.999, "int8": 0.995, "fp16": 0.9999}
 ENGINES = {
@@ -44,6 +46,8 @@ ENGINES = {
     "embedsmith-bf16": "bf16",
     "embedsmith-onnx": "fp32",
     "embedsmith-onnx-int8": "int8",
+    "embedsmith-native": "fp32",
+    "embedsmith-native-bf16": "bf16",
 }
 GPU_ENGINES = {
     "sentence-transformers-fp16": "fp16",
@@ -79,8 +83,10 @@ def embedsmith(texts: list[str], folder: str, precision: str, device: str = "cpu
     import torch
 
     torch.set_num_threads(THREADS)
-    spec = f"onnx:{folder}" if folder else f"st:{passages.MODEL}"
-    options: dict[str, Any] = {} if folder else {"precision": precision}
+    kind = "native" if folder == NATIVE else "st"
+    whole = folder in ("", NATIVE)
+    spec = f"{kind}:{passages.MODEL}" if whole else f"onnx:{folder}"
+    options: dict[str, Any] = {"precision": precision} if whole else {}
     encoder = load_encoder(spec, device=device, cache=False, **options)
     return lambda: encoder.encode(texts, role="document").vectors
 
@@ -229,6 +235,8 @@ def folder_for(engine: str, precision: str, export: Any, layout: Any, target: st
         if importlib.util.find_spec("optimum") is None:
             pytest.skip("its onnx backend needs optimum-onnx, which is not here")
         return str(layout())
+    if "native" in engine:
+        return NATIVE
     return str(export(precision, target)) if "onnx" in engine else ""
 
 

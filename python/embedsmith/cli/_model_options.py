@@ -67,9 +67,10 @@ TruncateDim: TypeAlias = Annotated[
 Precision: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        metavar="fp32|bf16|fp16",
-        help="What st: models compute in: bf16 on CPUs with AVX-512 BF16 or AMX, and GPUs; fp16 on "
-        "GPUs. Default: fp32.",
+        metavar="fp32|bf16|fp16|auto",
+        help="What st: and native: models compute in: bf16 on CPUs with AVX-512 BF16 or AMX, and "
+        "GPUs; fp16 on GPUs; auto, of native:, the faster one that is near enough. Default: fp32 "
+        "of st:, auto of native:.",
         show_default=False,
     ),
 ]
