@@ -27,6 +27,7 @@ from embedsmith.cli._model_options import (
     DocumentPrompt,
     MaxTokens,
     NoCache,
+    Precision,
     QueryPrompt,
     TruncateDim,
     TrustRemoteCode,
@@ -106,7 +107,8 @@ def embed_command(
         str | None,
         typer.Option(
             metavar="SPEC",
-            help="st:NAME_OR_FOLDER, onnx:DIR, openai:MODEL or cohere:MODEL.",
+            help="st:NAME_OR_FOLDER, native:NAME_OR_FOLDER, onnx:DIR, openai:MODEL or "
+            "cohere:MODEL.",
             show_default=False,
         ),
     ] = None,
@@ -161,6 +163,7 @@ def embed_command(
     batch_size: BatchSize = DEFAULT_BATCH_SIZE,
     max_tokens: MaxTokens = None,
     truncate_dim: TruncateDim = None,
+    precision: Precision = None,
     query_prompt: QueryPrompt = None,
     document_prompt: DocumentPrompt = None,
     trust_remote_code: TrustRemoteCode = False,
@@ -205,6 +208,7 @@ def embed_command(
         "batch_size": batch_size,
         "max_tokens": max_tokens,
         "truncate_dim": truncate_dim,
+        "precision": precision,
         "document_prompt": document_prompt,
         "query_prompt": query_prompt,
         "trust_remote_code": trust_remote_code,

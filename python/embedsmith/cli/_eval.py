@@ -134,8 +134,8 @@ def eval_command(
         list[str],
         typer.Option(
             metavar="SPEC",
-            help="st:NAME_OR_FOLDER, openai:MODEL, cohere:MODEL or bm25; give it once per model "
-            "to compare.",
+            help="st:NAME_OR_FOLDER, native:NAME_OR_FOLDER, onnx:DIR, openai:MODEL, cohere:MODEL "
+            "or bm25; give it once per model to compare.",
         ),
     ],
     task: Annotated[
