@@ -290,6 +290,17 @@ def test_a_dense_layer_sets_the_width(reference: Any, tmp_path: Path) -> None:
     assert encoder.fingerprint.fields["normalize"] is False
 
 
+def test_dropout_drops_nothing(reference: Any, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Dropout
+
+    library = SentenceTransformer(modules=[reference[0], reference[1], Dropout(0.5)], device="cpu")
+    library.save(str(tmp_path / "model"), create_model_card=False)
+    own = load_encoder(f"st:{tmp_path / 'model'}", cache=False)
+    vectors = own.encode(TEXTS[:4], role="document").vectors
+    np.testing.assert_allclose(vectors, library.encode(TEXTS[:4]), atol=1e-5)
+
+
 def test_a_model_of_static_embeddings_has_no_limit(reference: Any, tmp_path: Path) -> None:
     library = pytest.importorskip("sentence_transformers")
     modules = pytest.importorskip("sentence_transformers.sentence_transformer.modules")

@@ -80,7 +80,8 @@ class TorchForward:
         self, model: Any, space: SpaceConfig, *, device: str, precision: str, where: str
     ) -> None:
         self._torch = require("torch", extra="st", feature=_FEATURE)
-        self._model = model
+        # As the library's encode() does: a Dropout of modules.json would drop columns at random.
+        self._model = model.eval()
         self._device = device
         self._where = where
         self._truncate_dim = model.truncate_dim
