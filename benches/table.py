@@ -92,6 +92,26 @@ MEASURED = (
 )
 
 
+ENCODERS = {
+    "sentence-transformers": ("sentence-transformers {}, float32", "sentence-transformers"),
+    "sentence-transformers-bf16": (
+        "sentence-transformers {}, autocast to bfloat16",
+        "sentence-transformers",
+    ),
+    "sentence-transformers-onnx": (
+        "sentence-transformers {}, its onnx backend",
+        "sentence-transformers",
+    ),
+    "fastembed": ("fastembed {}", "fastembed"),
+    "embedsmith": ("**embedsmith** `st:`, float32", None),
+    "embedsmith-bf16": ("**embedsmith** `st:`, bfloat16", None),
+    "embedsmith-onnx": ("**embedsmith** `onnx:`, float32", None),
+    "embedsmith-onnx-int8": ("**embedsmith** `onnx:`, int8", None),
+    "embedsmith-native": ("**embedsmith** `native:`, float32", None),
+    "embedsmith-native-bf16": ("**embedsmith** `native:`, bfloat16", None),
+}
+
+
 class Column(NamedTuple):
     """One case of the suite ``topk``: its heading, and what its entries say."""
 
@@ -263,6 +283,30 @@ def measures(found: Records) -> str:
     return text + _markdown(["", "", "time", "times ours", "first call", "memory"], rows)
 
 
+def encoders(found: Records) -> str:
+    """Return what embedding takes: one row per engine, for passages and for one query alone."""
+    record = found["encoders"]
+    cases: dict[str, dict[str, dict[str, Any]]] = {}
+    for one in record["entries"]:
+        cases.setdefault(one["case"], {})[one["engine"]] = one
+    passages, queries = cases["passages"], cases["single_query"]
+    rows = []
+    for engine in (engine for engine in ENCODERS if engine in passages):
+        one, alone = passages[engine], queries.get(engine)
+        shape = one["shape"]
+        rate = f"{shape['texts'] / _seconds(one):,.0f}"
+        times = _digits(_seconds(passages["sentence-transformers"]) / _seconds(one), 2)
+        latency = (
+            [NONE, NONE]
+            if alone is None
+            else [_time({"median_s": alone[f"query_{name}_s"]}) for name in ("p50", "p99")]
+        )
+        named = _named(*ENCODERS[engine], record)
+        rows.append([named, rate, f"{times}x", *latency, _memory(one)])
+    heading = ["", "texts/s", "against the first", "one query, p50", "p99", "memory"]
+    return _caption(record) + _markdown(heading, rows)
+
+
 TABLES: dict[str, Callable[[Records], str]] = {
     "batch": batch,
     "few": few,
@@ -272,6 +316,7 @@ TABLES: dict[str, Callable[[Records], str]] = {
     "shapes": shapes,
     "itself": itself,
     "measures": measures,
+    "encoders": encoders,
 }
 
 
