@@ -1,6 +1,6 @@
 # Every target does its own set-up: a fresh clone needs python3 (3.10 or newer), cargo and make.
-# PYTHON names another interpreter; PYTEST_ARGS and BENCH_ARGS go to pytest. Files of tests run in as many
-# processes as there are cores, at most WORKERS; WORKERS=0 runs them one by one.
+# PYTHON names another interpreter; PYTEST_ARGS and BENCH_ARGS go to pytest. Files of tests run side by
+# side in WORKERS processes, by default one for each core and at most four; WORKERS=0 runs them one by one.
 
 PYTHON ?= python3
 ifeq ($(OS),Windows_NT)
@@ -10,7 +10,7 @@ VENV := .venv/bin
 endif
 CARGO_PYTHON := PYO3_PYTHON=$(CURDIR)/$(VENV)/python
 PYTEST_ARGS ?=
-WORKERS ?= 4
+WORKERS ?= auto
 BENCH_ARGS ?=
 
 # Models and data come from installed packages and the disk; nothing here asks a model hub.
@@ -49,7 +49,7 @@ demo: python
 test: python
 	@$(PYTHON) tools/environment.py test
 	$(CARGO_PYTHON) cargo test --locked
-	$(VENV)/python -m pytest -n auto --maxprocesses $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	$(VENV)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 lint: python
 	@$(PYTHON) tools/environment.py lint
