@@ -16,6 +16,8 @@ BENCH_ARGS ?=
 # Models and data come from installed packages and the disk; nothing here asks a model hub.
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
+# Several processes share the cores: threads that wait must not spin.
+export OMP_WAIT_POLICY := PASSIVE
 # The checkout's own packages only: a PYTHONPATH from outside would shadow them.
 unexport PYTHONPATH
 

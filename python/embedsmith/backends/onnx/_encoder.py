@@ -201,7 +201,8 @@ class OnnxEncoder:
         longest = self.max_tokens or max(self.token_budget or 0, CPU_TOKEN_BUDGET)
         return find_alignment(
             self._compute,
-            self._folder.facts.vocabulary,
+            # Where the graph does not show its table, the tokenizer's ids are those it knows.
+            self._folder.facts.vocabulary or self._reader.largest_id + 1,
             longest,
             padding_helps=self._device.kind == "cpu",
         )
