@@ -199,10 +199,11 @@ class OnnxEncoder:
         """How wide batches have to be for the same bits, as found with this very graph."""
         self.load()
         longest = self.max_tokens or max(self.token_budget or 0, CPU_TOKEN_BUDGET)
+        # Where the graph does not show its table, the tokenizer's ids are those it knows.
+        known = None if self._reader is None else self._reader.largest_id + 1
         return find_alignment(
             self._compute,
-            # Where the graph does not show its table, the tokenizer's ids are those it knows.
-            self._folder.facts.vocabulary or self._reader.largest_id + 1,
+            self._folder.facts.vocabulary or known,
             longest,
             padding_helps=self._device.kind == "cpu",
         )
