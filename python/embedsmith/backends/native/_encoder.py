@@ -84,7 +84,7 @@ class NativeEncoder:
         truncate_dim: int | None = None,
         packaged: PackagedModel | None = None,
     ) -> None:
-        self._asked = checked_precision(precision, path)
+        self._asked = checked_precision(precision)
         self._source = NativeSource.read(
             path,
             max_tokens=max_tokens,

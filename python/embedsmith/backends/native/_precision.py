@@ -41,7 +41,7 @@ class Choice:
     least: float | None = None
 
 
-def checked_precision(precision: str, path: object) -> str:
+def checked_precision(precision: str) -> str:
     """Return a format by its own name; refuse one that is unknown, or that would crawl here.
 
     Raises
@@ -54,8 +54,8 @@ def checked_precision(precision: str, path: object) -> str:
     precision = _ALIASES.get(precision, precision)
     if precision not in PRECISIONS:
         msg = (
-            f"precision is {precision!r}; native:{path} runs in {', '.join(PRECISIONS)}. For 8-bit "
-            "weights export it: embedsmith export --precision int8."
+            f"precision is {precision!r}; native models run in auto, fp32 and bf16. For 8-bit "
+            "weights export the model: embedsmith export --precision int8."
         )
         raise ModelError(msg)
     if precision == "bf16" and not _core.has_fast_bf16():
