@@ -13,6 +13,7 @@ with sentence-transformers in float32 on the same passages, to the cosine that i
 from __future__ import annotations
 
 import importlib.util
+import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -192,6 +193,10 @@ def plain_export(folder: Path) -> None:
 
     source = resolve_model(passages.MODEL)
     shutil.copytree(source, folder, dirs_exist_ok=True)
+    # fastembed cuts here, where the published folder says 512: twice what the model looks at.
+    settings = folder / "tokenizer_config.json"
+    limit = {**json.loads(settings.read_text()), "model_max_length": passages.MAX_TOKENS}
+    settings.write_text(json.dumps(limit))
     model = AutoModel.from_pretrained(source, attn_implementation="eager").eval()
 
     class Tokens(torch.nn.Module):  # type: ignore[misc]
