@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from benches import records
+from benches import quality, records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -307,6 +307,13 @@ def encoders(found: Records) -> str:
     return _caption(record) + _markdown(heading, rows)
 
 
+def precisions(found: Records) -> str:
+    """Return what lower precision costs in quality: one row per set, model and engine."""
+    record = found["precisions"]
+    # Its times are not what it tells.
+    return _caption(record).replace(", medians", "") + _markdown(*quality.grid(record))
+
+
 TABLES: dict[str, Callable[[Records], str]] = {
     "batch": batch,
     "few": few,
@@ -317,6 +324,7 @@ TABLES: dict[str, Callable[[Records], str]] = {
     "itself": itself,
     "measures": measures,
     "encoders": encoders,
+    "precisions": precisions,
 }
 
 

