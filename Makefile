@@ -45,7 +45,7 @@ python:
 
 demo: python
 	@$(PYTHON) tools/environment.py demo
-	$(VENV)/embedsmith eval --data sample:bank --model st:all-MiniLM-L6-v2 --model bm25 \
+	$(VENV)/embedsmith eval --data sample:bank --model all-MiniLM-L6-v2 --model bm25 \
 	  --measures ndcg@10,recall@10,rr@10 --out results/demo
 
 test: python

@@ -174,6 +174,7 @@ def write_qrels_table(
 # Encoders
 
 def has_fast_bf16() -> bool: ...
+def check_native_config(config: str) -> None: ...
 
 @final
 class NativeModel:

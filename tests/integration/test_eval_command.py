@@ -205,6 +205,7 @@ def test_a_result_that_lost_a_key_is_replaced_with_force_and_not_without(embedsm
         (("--measures", "ndgc@10"), 2, "did you mean 'nDCG@10'?"),
         (("--model", "st:no-such-model"), 2, "no model 'no-such-model'"),
         (("--model", "sr:x"), 2, "no kind of model 'sr'"),
+        (("--model", "all-MiniLM-L6-v1"), 2, "Did you mean 'all-MiniLM-L6-v2'?"),
         (("--model", "fake:64"), 2, "'fake:64' is given 2 times"),
         (("--truncate-dim", "0"), 2, "--truncate-dim"),
         (("--depth", "5"), 2, "Raise it to 10"),

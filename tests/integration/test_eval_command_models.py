@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from embedsmith import _core
 from embedsmith.datasets import load_dataset
 from embedsmith.evaluation import EvaluationResult
 from tests.integration.trec_eval import measured_by_trec_eval
@@ -22,7 +23,7 @@ def test_a_real_model_and_bm25_measure_as_pytrec_eval_does(tmp_path, name, reque
     done = subprocess.run(
         [
             *(sys.executable, "-m", "embedsmith", "eval", "--data", data),
-            *("--model", "st:all-MiniLM-L6-v2", "--model", "bm25"),
+            *("--model", "all-MiniLM-L6-v2", "--model", "bm25"),
             *("--measures", "ndcg@10,recall@10,rr@10,p@5,ap", "--out", str(tmp_path / "out")),
             *("--latency-queries", "5"),
         ],
@@ -43,5 +44,12 @@ def test_a_real_model_and_bm25_measure_as_pytrec_eval_does(tmp_path, name, reque
             mean = sum(theirs[name_there].values()) / len(qrels)
             assert model.table.mean[ours] == pytest.approx(mean, abs=1e-9)
     dense, lexical = result.models
+    # Which backend it was is in all that can be read of the run, and so is why.
+    expected = "st:all-MiniLM-L6-v2" if _core.isa() == "scalar" else "native:all-MiniLM-L6-v2"
+    assert dense.spec == result.settings.models[0] == expected
+    assert dense.encoder is not None
+    assert f"all-MiniLM-L6-v2: runs as {expected}: {dense.encoder.chosen}" in done.stderr
+    told = " ".join(done.stdout.split())
+    assert f"all-MiniLM-L6-v2 ran as {expected}: {dense.encoder.chosen}." in told
     assert dense.dim == 384
     assert dense.table.mean["nDCG@10"] > lexical.table.mean["nDCG@10"] > 0.2

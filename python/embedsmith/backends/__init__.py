@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from embedsmith.backends._cache import EmbeddingCache
 from embedsmith.backends._cached import CachedEncoder
+from embedsmith.backends._choose import Chosen, resolve_spec
 from embedsmith.backends._fingerprint import Fingerprint
 from embedsmith.backends._folders import user_cache_folder
 from embedsmith.backends._load import load_encoder
@@ -27,6 +28,7 @@ __all__ = [
     "BatchModel",
     "Bm25",
     "CachedEncoder",
+    "Chosen",
     "Embedded",
     "EmbeddingCache",
     "Encoder",
@@ -37,5 +39,6 @@ __all__ = [
     "export_model",
     "load_encoder",
     "resolve_model",
+    "resolve_spec",
     "user_cache_folder",
 ]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
+import logging
 from typing import TYPE_CHECKING, Literal
 
 from embedsmith._validate import as_count
 from embedsmith.backends._cache import EmbeddingCache
 from embedsmith.backends._cached import CachedEncoder
+from embedsmith.backends._choose import resolve_spec
 from embedsmith.backends._offline import refuse_offline
-from embedsmith.backends._packaged import PACKAGED
 from embedsmith.backends._protocol import DEFAULT_BATCH_SIZE, BatchModel, Encoder
 from embedsmith.backends._resolve import folder_of, locate_model
+from embedsmith.backends._spec import unknown_spec
 from embedsmith.backends._texts import check_prompts
 from embedsmith.backends.api._encoder import ApiEncoder
 from embedsmith.backends.api._load import VENDORS, load_api_encoder
@@ -29,11 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load_encoder"]
 
-_LEXICAL = "bm25"
-_VALID = (
-    f"{_LEXICAL}; st:FOLDER or st:NAME (sentence-transformers); native:FOLDER or native:NAME "
-    "(the same, without torch); onnx:FOLDER (an export); openai:MODEL, cohere:MODEL (services)"
-)
+_log = logging.getLogger(__name__)
 
 
 def load_encoder(
@@ -64,18 +61,21 @@ def load_encoder(
     Parameters
     ----------
     spec : str
-        ``"st:FOLDER"``, or ``"st:NAME"`` for an installed package or the local hub cache;
-        ``"native:FOLDER"`` or ``"native:NAME"`` for the same kind of folder in the extension
-        itself: no torch, and the same bits for a text in any batch (BERT, RoBERTa, MPNet and
-        DistilBERT, on the CPU);
-        ``"onnx:FOLDER"`` for an export, or a sentence-transformers folder with an ONNX graph;
+        A sentence-transformers folder, or the name of an installed package or of a model in the
+        local hub cache: ``"all-MiniLM-L6-v2"``, ``"models/mine"``. It runs natively where it can,
+        else by sentence-transformers; ``spec`` of the encoder says which, and the log says why.
+        ``"native:NAME"`` runs it in the extension itself: no torch, and the same bits for a text
+        in any batch (BERT, RoBERTa, MPNet and DistilBERT, on the CPU);
+        ``"st:NAME"`` by sentence-transformers, on a CPU or a GPU;
+        ``"onnx:FOLDER"`` an export, or a sentence-transformers folder with an ONNX graph;
         ``"openai:MODEL"`` for OpenAI or any server that speaks its protocol, ``"cohere:MODEL"``.
     device : str, default "cpu"
         ``"cpu"``, ``"cuda"`` or ``"cuda:N"``, for ``onnx:`` also ``"tensorrt"``; there is no
         fallback. A service has its own.
     batch_size : int, optional
-        Texts per forward pass; default 32. Of a service, texts per request: default 128, and no
-        more than it takes.
+        Texts per forward pass; by default what suits model and device. Of a native model, which
+        pads nothing, texts per transaction of the cache and step of the progress: default 1024. Of
+        a service, texts per request: default 128, and no more than it takes.
     max_tokens : int, optional
         Cut texts here; the model's own limit if None.
     query_prompt, document_prompt : str, optional
@@ -155,14 +155,21 @@ def load_encoder(
     # A path comes in where a folder is meant, whatever the type says.
     given: object = spec
     if not isinstance(given, str):
-        msg = f"spec is {spec!r}; a string is expected. For a folder write f'st:{{folder}}'."
+        msg = f"spec is {spec!r}; a string is expected. For a folder write str(folder)."
         raise ModelError(msg)
     given_size = None if batch_size is None else as_count("batch_size", batch_size)
-    batch_size = DEFAULT_BATCH_SIZE if given_size is None else given_size
     check_prompts(query_prompt=query_prompt, document_prompt=document_prompt)
-    kind, colon, name = spec.partition(":")
     if allow_download:
         refuse_offline("allow_download", offline=offline)
+    chosen = resolve_spec(
+        spec,
+        device=device,
+        precision=precision,
+        trust_remote_code=trust_remote_code,
+        allow_download=allow_download,
+    )
+    spec = spec if chosen is None else chosen.spec
+    kind, colon, name = spec.partition(":")
     if colon and kind in VENDORS:
         if truncate_dim is not None:
             msg = (
@@ -187,7 +194,7 @@ def load_encoder(
             cache,
         )
     _refuse_service_options(spec, base_url=base_url, dimensions=dimensions, api=api)
-    model: BatchModel
+    model: SentenceTransformerEncoder | NativeEncoder | OnnxEncoder | FakeEncoder
     if colon and kind == "st":
         found = locate_model(name, allow_download=allow_download)
         model = SentenceTransformerEncoder(
@@ -211,6 +218,7 @@ def load_encoder(
             found.path,
             spec=spec,
             name=found.name,
+            batch_size=given_size,
             precision=precision or "auto",
             max_tokens=max_tokens,
             query_prompt=query_prompt,
@@ -238,10 +246,13 @@ def load_encoder(
             max_tokens=max_tokens,
             query_prompt=query_prompt or "",
             document_prompt=document_prompt or "",
-            batch_size=batch_size,
+            batch_size=DEFAULT_BATCH_SIZE if given_size is None else given_size,
         )
     else:
-        raise _unknown_spec(spec)
+        raise unknown_spec(spec)
+    if chosen is not None:
+        _log.info("%s runs as %s: %s.", model.name, chosen.spec, chosen.reason)
+        model.chosen = chosen.reason
     return _cached(model, cache)
 
 
@@ -288,24 +299,3 @@ def _cached(
         # What is stored tells the width, which a service would have to be asked for.
         model.assume_dim(folder.stored_dim(model.fingerprint, model.producer))
     return CachedEncoder(model, folder)
-
-
-def _unknown_spec(spec: str) -> ModelError:
-    kind, colon, name = spec.partition(":")
-    if spec.lower() == _LEXICAL:
-        msg = "bm25 is not an encoder: it ranks without vectors. Use embedsmith.backends.Bm25."
-        return ModelError(msg)
-    if difflib.get_close_matches(kind.lower(), [_LEXICAL], n=1):
-        meant = _LEXICAL
-    elif colon and (
-        near := difflib.get_close_matches(kind.lower(), ["onnx", "native"], n=1, cutoff=0.75)
-    ):
-        meant = f"{near[0]}:{name}"
-    else:
-        # The usual kind; a name that is known is offered as it is written.
-        bare = (name if colon else spec).strip() or next(iter(PACKAGED))
-        meant = f"st:{next(iter(difflib.get_close_matches(bare, PACKAGED, n=1, cutoff=0.7)), bare)}"
-    wrong = (
-        f"there is no kind of model {kind!r}" if colon else "it does not say which kind of model"
-    )
-    return ModelError(f"{spec!r}: {wrong}. Valid: {_VALID}. Did you mean {meant!r}?")

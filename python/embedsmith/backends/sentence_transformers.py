@@ -90,6 +90,8 @@ class SentenceTransformerEncoder:
     # The kernels of a matrix product depend on its shape.
     batch_invariant = False
     in_flight = 1
+    # Why this backend runs the model, where its name left that open.
+    chosen: str | None = None
 
     def __init__(
         self,

@@ -55,6 +55,8 @@ class EmbeddingRun:
     ----------
     folder : str
         Where the embeddings are.
+    spec : str
+        What the model is loaded by, its backend included.
     fingerprint : str
         Identity of the embedding space: a digest of 64 hexadecimal digits.
     n_texts, n_unique : int
@@ -81,6 +83,7 @@ class EmbeddingRun:
     """
 
     folder: str
+    spec: str
     fingerprint: str
     n_texts: int
     n_unique: int
@@ -270,13 +273,14 @@ def embed_corpus(
                     "others. Leave them out: a service is asked many things at once as it is."
                 )
                 raise ModelError(msg)
-            order = ModelOrder(model, load_options, role, identity_of(encoder))
+            order = ModelOrder(encoder.spec, load_options, role, identity_of(encoder))
             if cluster == "ray":
                 cpus = threads or 1
                 return RayRunner(order, workers, meter.within, task_options, cpus=cpus)
             return ProcessRunner(order, workers, threads, meter.within)
 
-        job = _Job(folder, settings, stream, before if isinstance(before, Manifest) else None)
+        finished = before if isinstance(before, Manifest) else None
+        job = _Job(folder, settings, stream, finished, encoder.spec)
         return job.run(open_runner, meter, began)
 
 
@@ -288,6 +292,7 @@ class _Job:
     settings: Settings
     stream: DocumentStream
     before: Manifest | None
+    spec: str
 
     def run(self, open_runner: Callable[[], Runner], meter: Meter, began: float) -> EmbeddingRun:
         folder, before = self.folder, self.before
@@ -314,6 +319,7 @@ class _Job:
         ended, tally = time.monotonic(), writer.tally
         return EmbeddingRun(
             folder=str(folder),
+            spec=self.spec,
             fingerprint=self.settings.fingerprint["digest"],
             n_texts=counts.texts,
             n_unique=counts.unique_texts,

@@ -14,12 +14,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from embedsmith._phrases import counted
-from embedsmith.backends import DEFAULT_BATCH_SIZE, EmbeddingCache
+from embedsmith.backends import EmbeddingCache, resolve_spec
 from embedsmith.backends.api import ApiOptions
 from embedsmith.bulk import EmbeddingFolder, embed_corpus
 from embedsmith.bulk._estimate import estimate_corpus
 from embedsmith.cli._exit import EXIT_CODES_HELP, guarded, to_stdout
 from embedsmith.cli._model_options import (
+    MODEL_KINDS_HELP,
     AllowDownload,
     BatchSize,
     CacheFolder,
@@ -51,6 +52,8 @@ from embedsmith.cli._show import show_estimates
 from embedsmith.evaluation import CostEstimate
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from embedsmith.bulk import EmbeddingRun, EmbedState
 
 __all__ = ["EMBED_EPILOG", "embed_command"]
@@ -58,7 +61,7 @@ __all__ = ["EMBED_EPILOG", "embed_command"]
 EMBED_EPILOG = (
     """\b
 Example:
-  embedsmith embed corpus.jsonl --model st:all-MiniLM-L6-v2 --out embeddings/
+  embedsmith embed corpus.jsonl --model all-MiniLM-L6-v2 --out embeddings/
   embedsmith embed --verify --out embeddings/
 
 CORPUS is a file of JSON lines (_id, text, perhaps title), parquet or plain lines, packed (.gz,
@@ -66,6 +69,9 @@ CORPUS is a file of JSON lines (_id, text, perhaps title), parquet or plain line
 command again: it goes on, and the folder ends with the bytes of an undisturbed run. Over a changed
 corpus it embeds what is new. Search the folder with embedsmith.Index.open("embeddings/").
 
+"""
+    + MODEL_KINDS_HELP
+    + """
 \b
 """
     + EXIT_CODES_HELP
@@ -107,8 +113,7 @@ def embed_command(
         str | None,
         typer.Option(
             metavar="SPEC",
-            help="st:NAME_OR_FOLDER, native:NAME_OR_FOLDER, onnx:DIR, openai:MODEL or "
-            "cohere:MODEL.",
+            help="NAME or FOLDER, or KIND:MODEL; the kinds stand below.",
             show_default=False,
         ),
     ] = None,
@@ -160,7 +165,7 @@ def embed_command(
     cache: CacheFolder = None,
     no_cache: NoCache = False,
     device: Device = "cpu",
-    batch_size: BatchSize = DEFAULT_BATCH_SIZE,
+    batch_size: BatchSize = None,
     max_tokens: MaxTokens = None,
     truncate_dim: TruncateDim = None,
     precision: Precision = None,
@@ -227,13 +232,16 @@ def embed_command(
         ),
     }
     # What is as it would be anyway is left out: not every option is for every kind of model.
-    usual = (None, False, "cpu", DEFAULT_BATCH_SIZE, ApiOptions())
+    usual = (None, False, "cpu", ApiOptions())
     options = {name: value for name, value in typed.items() if value not in usual}
     # A cluster's nodes have no folder of this user's.
     if no_cache:
         options["cache"] = False
     elif cluster is None or cache is not None:
         options["cache"] = str(EmbeddingCache(cache).folder)
+    shown = _Shown(quiet=quiet)
+    with guarded(debug=debug):
+        model = _resolved(model, options, shown)
     source: dict[str, Any] = {
         "role": role.value,
         "format": None if format is None else format.value,
@@ -246,7 +254,6 @@ def embed_command(
         return
     if shard_rows is not None:
         options["shard_rows"] = shard_rows
-    shown = _Shown(quiet=quiet)
     kept = f"What is finished is kept in {out}; the same command goes on from there."
     with guarded(debug=debug, kept=kept), shown:
         if cluster is not None:
@@ -270,6 +277,16 @@ def embed_command(
                 if as_json
                 else _summary(run)
             )
+
+
+def _resolved(model: str, options: Mapping[str, Any], shown: _Shown) -> str:
+    """Return the spec with its backend; says which one runs a model that was named without."""
+    asked = ("device", "precision", "trust_remote_code", "allow_download")
+    chosen = resolve_spec(model, **{name: options[name] for name in asked if name in options})
+    if chosen is None:
+        return model
+    shown.note(f"{model} runs as {chosen.spec}: {chosen.reason}")
+    return chosen.spec
 
 
 def _connect() -> None:
@@ -305,6 +322,7 @@ def _verify(out: Path, *, as_json: bool, debug: bool) -> None:
 def _summary(run: EmbeddingRun) -> str:
     rate = run.tokens_per_s
     parts = [
+        ("model", run.spec),
         ("texts", f"{run.n_texts:,}, {run.n_unique:,} distinct"),
         ("computed", f"{run.n_computed:,}"),
         ("from cache", f"{run.n_cached:,}"),
@@ -316,7 +334,7 @@ def _summary(run: EmbeddingRun) -> str:
         ("fingerprint", run.fingerprint),
     ]
     if run.n_restarts:
-        parts.insert(5, ("restarts", f"{run.n_restarts} (a worker died; its shard was redone)"))
+        parts.insert(6, ("restarts", f"{run.n_restarts} (a worker died; its shard was redone)"))
     return "\n".join(f"{name:<12}{value}" for name, value in parts)
 
 
@@ -342,6 +360,12 @@ class _Shown:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+    def note(self, text: str) -> None:
+        """Say one thing."""
+        if not self._quiet:
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
 
     def __call__(self, state: EmbedState) -> None:
         """Show how far it is."""

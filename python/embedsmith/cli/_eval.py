@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from embedsmith.backends import DEFAULT_BATCH_SIZE, EmbeddingCache
+from embedsmith.backends import EmbeddingCache, resolve_spec
 from embedsmith.backends.api import ApiOptions
 from embedsmith.cli._axis_options import (
     Dims,
@@ -22,6 +22,7 @@ from embedsmith.cli._axis_options import (
 )
 from embedsmith.cli._exit import EXIT_CODES_HELP, guarded
 from embedsmith.cli._model_options import (
+    MODEL_KINDS_HELP,
     AllowDownload,
     BatchSize,
     CacheFolder,
@@ -84,8 +85,8 @@ __all__ = ["EVAL_EPILOG", "eval_command"]
 EVAL_EPILOG = (
     """\b
 Example:
-  embedsmith eval --data sample:bank --model st:all-MiniLM-L6-v2 --model bm25 --out results/
-  embedsmith eval --task sts --data pairs.csv --model st:all-MiniLM-L6-v2
+  embedsmith eval --data sample:bank --model all-MiniLM-L6-v2 --model bm25 --out results/
+  embedsmith eval --task sts --data pairs.csv --model all-MiniLM-L6-v2
 
 The table goes to stdout, progress to stderr. --out gets result.json (everything, per query),
 qrels.txt and one TREC run file per model. Repeating the command replaces its own result and
@@ -101,6 +102,9 @@ Tasks and what they read (JSONL, CSV, TSV or parquet; a file, or a folder of spl
   clustering           text, label
   bitext               source, target
 
+"""
+    + MODEL_KINDS_HELP
+    + """
 \b
 Services (extra api; keys from OPENAI_API_KEY or CO_API_KEY; the host is said before a text leaves):
   embedsmith eval --data my-data --model openai:text-embedding-3-small --dry-run
@@ -134,8 +138,8 @@ def eval_command(
         list[str],
         typer.Option(
             metavar="SPEC",
-            help="st:NAME_OR_FOLDER, native:NAME_OR_FOLDER, onnx:DIR, openai:MODEL, cohere:MODEL "
-            "or bm25; give it once per model to compare.",
+            help="NAME or FOLDER, or KIND:MODEL, or bm25; the kinds stand below. Give it once per "
+            "model to compare.",
         ),
     ],
     task: Annotated[
@@ -206,7 +210,7 @@ def eval_command(
     cache: CacheFolder = None,
     no_cache: NoCache = False,
     device: Device = "cpu",
-    batch_size: BatchSize = DEFAULT_BATCH_SIZE,
+    batch_size: BatchSize = None,
     max_tokens: MaxTokens = None,
     truncate_dim: TruncateDim = None,
     precision: Precision = None,
@@ -360,7 +364,14 @@ def eval_command(
             return
         folder = None if out is None else ResultFolder(out, force=force)
         if folder is not None:
-            folder.check(dataset, model)
+            wanted = ("device", "precision", "trust_remote_code", "allow_download")
+            choices = {name: options[name] for name in wanted}
+            chosen = {
+                spec: resolve_spec(spec, **choices) for spec in model if spec.lower() != "bm25"
+            }
+            folder.check(
+                dataset, [found.spec if (found := chosen.get(spec)) else spec for spec in model]
+            )
         result = evaluate(
             model,
             dataset,

@@ -10,6 +10,7 @@ import typer
 from embedsmith.cli._options import device_name, folder_path
 
 __all__ = [
+    "MODEL_KINDS_HELP",
     "AllowDownload",
     "BatchSize",
     "CacheFolder",
@@ -22,6 +23,16 @@ __all__ = [
     "TruncateDim",
     "TrustRemoteCode",
 ]
+
+MODEL_KINDS_HELP = """\b
+Models, and when to take which kind:
+  NAME, FOLDER   a sentence-transformers model: native: where it can be, else st:; says which
+  native:MODEL   on a CPU, by embedsmith itself: fast, no torch, the same bits in any batch
+  st:MODEL       by torch: GPUs (--device cuda), any architecture, or to compare with torch
+  onnx:FOLDER    what embedsmith export wrote: int8, or ONNX Runtime on GPUs
+  openai:MODEL, cohere:MODEL   a service, or your own server with --base-url
+NAME is an installed package (all-MiniLM-L6-v2 by the extra demo) or in the local hub cache.
+"""
 
 CacheFolder: TypeAlias = Annotated[
     Path | None,
@@ -39,12 +50,18 @@ Device: TypeAlias = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="cpu, cuda or cuda:N, where models run; never falls back.",
+        help="cpu, cuda or cuda:N, where models run; never falls back. native: is for cpu.",
         callback=device_name,
     ),
 ]
 BatchSize: TypeAlias = Annotated[
-    int, typer.Option(metavar="N", min=1, help="Texts per forward pass.")
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Texts per forward pass. Default: what suits model and device.",
+        show_default=False,
+    ),
 ]
 MaxTokens: TypeAlias = Annotated[
     int | None,

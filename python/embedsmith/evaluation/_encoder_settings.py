@@ -34,6 +34,8 @@ class EncoderSettings:
     service : dict or None
         Of a model at a service: its ``host``, how ``tokens`` were counted and whether that is
         exact (``tokens_exact``), and what becomes of texts that are ``too_long``.
+    chosen : str or None
+        Why this backend ran it, of a model that was named without one.
     """
 
     device: str | None
@@ -43,6 +45,7 @@ class EncoderSettings:
     document_prompt: str
     producer: Mapping[str, Any]
     service: Mapping[str, Any] | None = field(default=None, metadata=ADDED)
+    chosen: str | None = field(default=None, metadata=ADDED)
 
     @classmethod
     def of(cls, encoder: Encoder) -> EncoderSettings:
@@ -69,4 +72,5 @@ class EncoderSettings:
             document_prompt=model.prompt("document"),
             producer=dict(model.producer),
             service=model.describe() if hasattr(model, "describe") else None,
+            chosen=getattr(model, "chosen", None),
         )

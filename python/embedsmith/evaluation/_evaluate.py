@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from embedsmith._core import thread_count
 from embedsmith._validate import as_count
-from embedsmith.backends import DEFAULT_BATCH_SIZE, Bm25, EmbeddingCache
+from embedsmith.backends import Bm25, EmbeddingCache
 from embedsmith.backends.api import ApiOptions, Budget
 from embedsmith.datasets import Dataset, TaskData, load_task
 from embedsmith.datasets._load_task import check_same_task
@@ -16,7 +16,7 @@ from embedsmith.evaluation._axes import EXCERPT_CHARS, RESCORE_DEPTH, SMALL_SLIC
 from embedsmith.evaluation._buckets import LATENCY_BATCHES, LATENCY_SECONDS, BatchTiming
 from embedsmith.evaluation._environment import hardware, versions
 from embedsmith.evaluation._loading import ModelOptions
-from embedsmith.evaluation._models import Model, open_models, warn_of_twins
+from embedsmith.evaluation._models import Model, chosen_because, open_models, warn_of_twins
 from embedsmith.evaluation._progress import Progress, Silent
 from embedsmith.evaluation._result import EvaluationResult
 from embedsmith.evaluation._retrieval_job import RetrievalJob, deepest
@@ -53,7 +53,7 @@ def evaluate(
     measures: str | Sequence[str] | None = None,
     depth: int | None = None,
     device: str = "cpu",
-    batch_size: int = DEFAULT_BATCH_SIZE,
+    batch_size: int | None = None,
     max_tokens: int | None = None,
     truncate_dim: int | None = None,
     precision: str | None = None,
@@ -100,8 +100,9 @@ def evaluate(
     Parameters
     ----------
     encoders : spec, Encoder, Bm25, an iterable of them, or a mapping from names to them
-        ``"st:all-MiniLM-L6-v2"``, ``"bm25"``, or an open model, which stays open. A mapping chooses
-        the names in the result; otherwise they are taken from the specs.
+        ``"all-MiniLM-L6-v2"``, ``"bm25"``, or an open model, which stays open. A spec that names
+        no backend runs by the one that suits it (see ``load_encoder``), and the result holds which.
+        A mapping chooses the names in the result; otherwise they are taken from the specs.
     data : Dataset, TaskData or path
         What the models are measured on; a path is read by ``load_task``, which says what each
         task reads.
@@ -124,8 +125,8 @@ def evaluate(
         measure without a cutoff (``AP``, ``RR``) is among the measures.
     device, batch_size, max_tokens, truncate_dim
         Handed to ``load_encoder`` for every spec; open models keep their own.
-    precision : {"fp32", "bf16", "fp16"}, optional
-        What models of sentence-transformers compute in; see ``load_encoder``.
+    precision : {"fp32", "bf16", "fp16", "auto"}, optional
+        What native models and those of sentence-transformers compute in; see ``load_encoder``.
     query_prompt, document_prompt : str, optional
         Handed to ``load_encoder``, too.
     trust_remote_code, allow_download : bool, default False
@@ -301,6 +302,9 @@ def evaluate(
     ).shared()
     with open_models(encoders, options.load) as opened:
         options.check(entry.model.spec for entry in opened if entry.owned)
+        for entry in opened:
+            if entry.owned and (reason := chosen_because(entry.model)) is not None:
+                progress.note(f"{entry.label}: runs as {entry.model.spec}: {reason}")
         warn_of_twins(opened)
         used = any(entry.owned and not isinstance(entry.model, Bm25) for entry in opened)
         settings = Settings(

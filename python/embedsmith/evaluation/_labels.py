@@ -54,8 +54,8 @@ def label_specs(specs: Sequence[str]) -> tuple[str, ...]:
     """
     if not specs:
         msg = (
-            "No model to evaluate. Name one, for example 'st:all-MiniLM-L6-v2' "
-            "(--model st:all-MiniLM-L6-v2)."
+            "No model to evaluate. Name one, for example 'all-MiniLM-L6-v2' "
+            "(--model all-MiniLM-L6-v2)."
         )
         raise ModelError(msg)
     for spec, count in Counter(specs).items():

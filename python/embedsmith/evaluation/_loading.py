@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from embedsmith.backends import DEFAULT_BATCH_SIZE, EmbeddingCache, load_encoder
+from embedsmith.backends import Bm25, EmbeddingCache, load_encoder
+from embedsmith.backends._spec import bare_name
 from embedsmith.backends.api import ApiOptions, Budget
 from embedsmith.backends.api._load import VENDORS
 from embedsmith.exceptions import ModelError
@@ -32,8 +33,11 @@ def asks_service(spec: object) -> bool:
     return isinstance(spec, str) and spec.partition(":")[0] in VENDORS and ":" in spec
 
 
-def _computes_here(spec: object) -> bool:
-    return isinstance(spec, str) and spec.startswith("st:")
+def _has_precision(spec: object) -> bool:
+    """Tell whether a model computes in a precision that can be chosen."""
+    if not isinstance(spec, str) or spec == Bm25.spec:
+        return False
+    return spec.startswith(("st:", "native:")) or bare_name(spec) is not None
 
 
 @dataclass(frozen=True)
@@ -43,18 +47,17 @@ class ModelOptions:
     Attributes
     ----------
     device, batch_size, max_tokens, truncate_dim, query_prompt, document_prompt
-        As ``load_encoder`` takes them. A service has a device and a size of requests of its own,
-        unless another batch size than the default is named.
+        As ``load_encoder`` takes them. A service has a device of its own.
     trust_remote_code, allow_download, cache, base_url, dimensions, offline, api
         Likewise; only services hear of ``base_url``, ``dimensions`` and ``api``.
     precision : str or None
-        Of models of sentence-transformers; no other hears of it.
+        Of native models and those of sentence-transformers; no other hears of it.
     max_cost : float, str, Decimal, Budget or None
         Of all models together.
     """
 
     device: str = "cpu"
-    batch_size: int = DEFAULT_BATCH_SIZE
+    batch_size: int | None = None
     max_tokens: int | None = None
     truncate_dim: int | None = None
     precision: str | None = None
@@ -88,10 +91,10 @@ class ModelOptions:
             Naming the option.
         """
         specs = list(specs)
-        if self.precision is not None and not any(_computes_here(spec) for spec in specs):
+        if self.precision is not None and not any(_has_precision(spec) for spec in specs):
             msg = (
-                f"precision={self.precision!r} is for st: models, and no model is one. Leave it "
-                "out; an ONNX graph is exported in its precision."
+                f"precision={self.precision!r} is for st: and native: models, and no model is one. "
+                "Leave it out; an ONNX graph is exported in its precision."
             )
             raise ModelError(msg)
         vendors = {str(spec).partition(":")[0] for spec in specs if asks_service(spec)}
@@ -129,7 +132,7 @@ class ModelOptions:
             return load_encoder(
                 spec,
                 **shared,
-                batch_size=None if self.batch_size == DEFAULT_BATCH_SIZE else self.batch_size,
+                batch_size=self.batch_size,
                 base_url=self.base_url,
                 dimensions=self.dimensions,
                 max_cost=self.max_cost,
@@ -140,7 +143,7 @@ class ModelOptions:
             **shared,
             device=self.device,
             batch_size=self.batch_size,
-            precision=self.precision if _computes_here(spec) else None,
+            precision=self.precision if _has_precision(spec) else None,
             trust_remote_code=self.trust_remote_code,
             allow_download=self.allow_download,
         )

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from embedsmith.backends import Bm25, Encoder
 from embedsmith.evaluation._labels import canonical_spec, label_specs
 
-__all__ = ["Model", "OpenModel", "open_models", "warn_of_twins"]
+__all__ = ["Model", "OpenModel", "chosen_because", "open_models", "warn_of_twins"]
 
 logger = logging.getLogger(__name__)
 
@@ -63,17 +63,17 @@ def open_models(
     tuple of OpenModel
         In the order given.
     """
+    labels, listed = _listed(models)
     with ExitStack() as stack:
-        opened = []
-        for label, model in _labelled(models).items():
-            if isinstance(model, str):
-                found = Bm25() if model == Bm25.spec else load(model)
-                entry = OpenModel(label, found, owned=True)
-            else:
-                entry = OpenModel(label, model, owned=False)
-            stack.callback(entry.release)
-            opened.append(entry)
-        yield tuple(opened)
+        found = [
+            _opened(model, load, stack) if isinstance(model, str) else model for model in listed
+        ]
+        # A name that left the backend open has one now.
+        names = label_specs([model.spec for model in found]) if labels is None else labels
+        yield tuple(
+            OpenModel(label, model, owned=isinstance(given, str))
+            for label, model, given in zip(names, found, listed, strict=True)
+        )
 
 
 def warn_of_twins(opened: Sequence[OpenModel]) -> None:
@@ -94,16 +94,32 @@ def warn_of_twins(opened: Sequence[OpenModel]) -> None:
             )
 
 
-def _labelled(models: Model | Iterable[Model] | Mapping[str, Model]) -> dict[str, Model]:
+def _opened(spec: str, load: Callable[[str], Encoder], stack: ExitStack) -> Encoder | Bm25:
+    model = Bm25() if spec == Bm25.spec else load(spec)
+    stack.callback(model.close)
+    return model
+
+
+def chosen_because(model: Encoder | Bm25) -> str | None:
+    """Return why a model runs by the backend it runs by; None if its spec named one."""
+    reason: str | None = getattr(getattr(model, "encoder", model), "chosen", None)
+    return reason
+
+
+def _listed(
+    models: Model | Iterable[Model] | Mapping[str, Model],
+) -> tuple[tuple[str, ...] | None, list[Model]]:
+    """Return the names that were chosen for models, if any were, and the models."""
     if isinstance(models, Mapping):
         label_specs(list(models))
-        return {label: _canonical(model) for label, model in models.items()}
+        return tuple(models), [_canonical(model) for model in models.values()]
     given = (
         list(models) if isinstance(models, Iterable) and not isinstance(models, str) else [models]
     )
     listed = [_canonical(model) for model in given]
-    specs = [model if isinstance(model, str) else model.spec for model in listed]
-    return dict(zip(label_specs(specs), listed, strict=True))
+    # Before the first is opened: a spec that is given twice, or none at all.
+    label_specs([model if isinstance(model, str) else model.spec for model in listed])
+    return None, listed
 
 
 def _canonical(model: Model) -> Model:

@@ -7,7 +7,6 @@ from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from embedsmith._typing import Task  # noqa: TC001 - a record's types are read when it is
-from embedsmith.backends import DEFAULT_BATCH_SIZE
 from embedsmith.evaluation._axes import EXCERPT_CHARS, RESCORE_DEPTH, SMALL_SLICE, WORST
 from embedsmith.evaluation._records import ADDED, plain, record
 
@@ -73,7 +72,7 @@ class Settings:
     measures: tuple[str, ...]
     depth: int
     device: str | None = "cpu"
-    batch_size: int | None = DEFAULT_BATCH_SIZE
+    batch_size: int | None = None
     max_tokens: int | None = None
     truncate_dim: int | None = None
     query_prompt: str | None = None

@@ -152,7 +152,7 @@ def _encoder_of(entry: OpenModel, task: Task) -> Encoder:
     if isinstance(model, Bm25):
         msg = (
             f"{entry.label} is a model of words and makes no vectors, which the task "
-            f"{task} is about. Leave it out, or name an encoder: 'st:all-MiniLM-L6-v2'."
+            f"{task} is about. Leave it out, or name an encoder: 'all-MiniLM-L6-v2'."
         )
         raise ModelError(msg)
     return model

@@ -82,6 +82,7 @@ def model_facts(model: ModelResult) -> Facts:
                 "Most tokens read",
                 "all" if encoder.max_tokens is None else f"{encoder.max_tokens:,}",
             ),
+            *([] if encoder.chosen is None else [("Backend", f"chosen: {encoder.chosen}")]),
             ("Device", encoder.device or "not told"),
             ("Batch size", "not told" if encoder.batch_size is None else f"{encoder.batch_size:,}"),
         ]

@@ -22,6 +22,9 @@ def notes(result: EvaluationResult) -> Iterator[str]:
     yield _interval_note(result) + _kept(result)
     yield from _speed_notes(result)
     for model in models:
+        if model.encoder is not None and model.encoder.chosen is not None:
+            yield f"{model.name} ran as {model.spec}: {model.encoder.chosen}."
+    for model in models:
         cut = model.truncation
         if cut.documents or cut.queries:
             tokens = (cut.tokens_documents or 0) + (cut.tokens_queries or 0)

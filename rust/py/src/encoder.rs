@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use embedsmith_core::encoder::{
-    DenseFile, HeadFiles, Model, ModelFiles, Pooling, Precision, Side, Tokenizer,
+    Architecture, DenseFile, HeadFiles, Model, ModelFiles, Pooling, Precision, Side, Tokenizer,
 };
 use embedsmith_core::error::Error;
 use embedsmith_core::kernels::Activation;
@@ -190,11 +190,18 @@ fn unknown(what: &str, name: &str) -> PyErr {
 /// Adds this file's class to the module.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<NativeModel>()?;
-    module.add_function(wrap_pyfunction!(has_fast_bf16, module)?)
+    module.add_function(wrap_pyfunction!(has_fast_bf16, module)?)?;
+    module.add_function(wrap_pyfunction!(check_native_config, module)?)
 }
 
 /// Whether products of bfloat16 are faster here than those of floats.
 #[pyfunction]
 fn has_fast_bf16() -> PyResult<bool> {
     Ok(kernels()?.has_fast_bf16())
+}
+
+/// Refuses a config.json whose layers do not run here, without reading any weights.
+#[pyfunction]
+fn check_native_config(config: &str) -> PyResult<()> {
+    Architecture::parse(config).map(|_| ()).map_err(|error| to_py(&error))
 }

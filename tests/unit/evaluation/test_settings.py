@@ -91,13 +91,16 @@ def test_a_precision_is_for_models_that_compute_here_and_for_no_others(
         _loading, "load_encoder", lambda spec, **options: asked.update({spec: options})
     )
     options = ModelOptions(precision="bf16")
-    for spec in ("st:a", "onnx:b", "fake:8"):
+    for spec in ("st:a", "native:a", "a", "onnx:b", "fake:8"):
         options.load(spec)
     assert {spec: given["precision"] for spec, given in asked.items()} == {
         "st:a": "bf16",
+        "native:a": "bf16",
+        "a": "bf16",
         "onnx:b": None,
         "fake:8": None,
     }
     options.check(["bm25", "st:a"])
-    with pytest.raises(ModelError, match="precision='bf16' is for st: models"):
+    options.check(["bm25", "native:a"])
+    with pytest.raises(ModelError, match="precision='bf16' is for st: and native: models"):
         options.check(["bm25", "onnx:b"])

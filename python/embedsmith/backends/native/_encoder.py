@@ -42,6 +42,9 @@ class NativeEncoder:
         Folder with ``modules.json``.
     spec, name : str, optional
         What to show; the folder's name if None.
+    batch_size : int, optional
+        Texts computed between two transactions of a cache, and two steps of the progress; 1024 if
+        None. Neither a vector nor the speed depends on it.
     precision : {"auto", "f32", "bf16"}, default "auto"
         Number format of the matrix products. ``"f32"`` agrees with torch to about 1e-6. ``"bf16"``
         needs AVX-512 BF16 or AMX. ``"auto"`` takes bf16 where the processor has it and the vectors
@@ -64,7 +67,8 @@ class NativeEncoder:
     """
 
     device = "cpu"
-    batch_size = _TEXTS
+    # Why this backend runs the model, where its name left that open.
+    chosen: str | None = None
     token_budget: int | None = _TOKENS
     batch_invariant = True
     in_flight = 1
@@ -77,6 +81,7 @@ class NativeEncoder:
         *,
         spec: str | None = None,
         name: str | None = None,
+        batch_size: int | None = None,
         precision: str = "auto",
         max_tokens: int | None = None,
         query_prompt: str | None = None,
@@ -94,6 +99,7 @@ class NativeEncoder:
         )
         self.spec = spec or f"native:{path}"
         self.name = name or path.resolve().name
+        self.batch_size = batch_size or _TEXTS
         self._packaged = packaged
         self._loaded: tuple[_core.NativeModel, Choice] | None = None
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from embedsmith.backends._fingerprint import Fingerprint
     from embedsmith.backends._model_folder import Module
 
-__all__ = ["FAMILIES", "NativeSource"]
+__all__ = ["FAMILIES", "NativeSource", "why_not_native"]
 
 FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "mpnet", "distilbert")
 _DENSE_ACTIVATIONS = ("Identity", "Tanh", "ReLU", "GELU", "SiLU")
@@ -52,6 +52,7 @@ class NativeSource:
                 f"natively. Load it with st:{path} instead."
             )
             raise ModelError(msg)
+        _core.check_native_config(_config(source))
         kinds = [module.kind for module in source.folder.modules[2:]]
         after = kinds.index("Normalize") if "Normalize" in kinds else len(kinds)
         left = [kind for kind in kinds[:after] if kind not in ("Dense", "Dropout")]
@@ -97,7 +98,7 @@ class NativeSource:
         source, first = self.source, self.source.folder.modules[0]
         pooling, *rest = source.folder.modules[1:]
         return _core.NativeModel(
-            config=(first.folder / "config.json").read_text(encoding="utf-8"),
+            config=_config(source),
             weights=list(first.weights),
             tokenizer=first.folder / "tokenizer.json",
             poolings=list(pooling_modes(pooling.config)),
@@ -118,6 +119,28 @@ class NativeSource:
             truncation_side=source.space.truncation_side,
             precision=precision,
         )
+
+
+def why_not_native(path: Path) -> str | None:
+    """Return what keeps a model folder from running natively; None if nothing does.
+
+    Reads its JSON files, not its weights.
+
+    Parameters
+    ----------
+    path : Path
+        A sentence-transformers folder.
+    """
+    try:
+        NativeSource.read(path)
+    except ModelError as error:
+        # The last sentence says what to do about it, which is done.
+        return str(error).rpartition(". ")[0] or str(error)
+    return None
+
+
+def _config(source: ExportSource) -> str:
+    return (source.folder.modules[0].folder / "config.json").read_text(encoding="utf-8")
 
 
 def _activation(module: Module) -> str:

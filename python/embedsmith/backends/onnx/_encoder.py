@@ -89,6 +89,9 @@ class OnnxEncoder:
         If onnxruntime or onnx is not installed.
     """
 
+    # Why this backend runs the model, where its name left that open.
+    chosen: str | None = None
+
     def __init__(
         self,
         path: Path,
