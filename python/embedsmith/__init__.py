@@ -13,7 +13,7 @@ from embedsmith._provided import provide
 
 if TYPE_CHECKING:
     from embedsmith import exceptions, integrations
-    from embedsmith.backends import export_model, load_encoder
+    from embedsmith.backends import encode_async, encode_stream, export_model, load_encoder
     from embedsmith.backends.api import ApiOptions, Budget
     from embedsmith.bulk import EmbeddingFolder, EmbeddingRun, embed_corpus
     from embedsmith.datasets import (
@@ -115,6 +115,8 @@ _HOMES: dict[str, str] = {
     "doctor": "embedsmith.diagnosis",
     "effect_size": "embedsmith.metrics",
     "embed_corpus": "embedsmith.bulk",
+    "encode_async": "embedsmith.backends",
+    "encode_stream": "embedsmith.backends",
     "equivalence": "embedsmith.metrics",
     "estimate_cost": "embedsmith.evaluation",
     "evaluate": "embedsmith.evaluation",
@@ -177,6 +179,8 @@ __all__ = [
     "doctor",
     "effect_size",
     "embed_corpus",
+    "encode_async",
+    "encode_stream",
     "equivalence",
     "estimate_cost",
     "evaluate",

@@ -5,6 +5,7 @@ Importing this package loads no model library; each is imported when its first m
 
 from __future__ import annotations
 
+from embedsmith.backends._async import encode_async
 from embedsmith.backends._cache import EmbeddingCache
 from embedsmith.backends._cached import CachedEncoder
 from embedsmith.backends._choose import Chosen, resolve_spec
@@ -20,6 +21,7 @@ from embedsmith.backends._protocol import (
     TokenizedTexts,
 )
 from embedsmith.backends._resolve import resolve_model
+from embedsmith.backends._stream import encode_stream
 from embedsmith.backends.bm25 import Bm25
 from embedsmith.backends.export import ExportResult, export_model
 
@@ -36,6 +38,8 @@ __all__ = [
     "Fingerprint",
     "Role",
     "TokenizedTexts",
+    "encode_async",
+    "encode_stream",
     "export_model",
     "load_encoder",
     "resolve_model",
