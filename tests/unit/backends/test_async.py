@@ -102,18 +102,19 @@ def test_queries_that_come_together_have_the_bits_of_each_alone():
 
 def test_calls_run_one_at_a_time_and_small_ones_of_a_role_are_joined():
     encoder = Watched()
+    wanted: Any = [
+        (["first"], "query"),
+        (["a", "b"], "query"),
+        (["c"], "query"),
+        (["a document"], "document"),
+        (["d"] * 40, "query"),
+        (["e"], "query"),
+    ]
 
     async def serve():
         asked = [
             asyncio.create_task(es.encode_async(encoder, texts, role=role))
-            for texts, role in (
-                (["first"], "query"),
-                (["a", "b"], "query"),
-                (["c"], "query"),
-                (["a document"], "document"),
-                (["d"] * 40, "query"),
-                (["e"], "query"),
-            )
+            for texts, role in wanted
         ]
         await until(lambda: len(encoder.calls) == 1)
         await asyncio.sleep(0.02)
