@@ -99,6 +99,11 @@ def test_this_environment_computes_rightly_and_asks_no_network(
     agrees = sections["core"]["facts"]["agrees"]
     assert list(agrees) == _core.available_isas()
     assert all(agrees.values())
+    native = sections["native"]["facts"]
+    assert diagnosis["abilities"]["native"]["works"]
+    assert native["f32"]["alone"] > 0
+    assert native["f32"]["share"] is None or 0 < native["f32"]["share"] < 1.5
+    assert native["seconds"] < 30
     assert sections["torch"]["facts"]["runs_on"][0] == "cpu"
     assert not no_network.exists()
     with pytest.raises(OSError, match="no network"):

@@ -17,6 +17,7 @@ from embedsmith.diagnosis._gpu import Cards, cards_of, gpu_section
 from embedsmith.diagnosis._guard import guarded_section
 from embedsmith.diagnosis._libraries import installed_version, libraries_section, python_section
 from embedsmith.diagnosis._machine import core_section, machine_section, memory_section
+from embedsmith.diagnosis._native import native_section
 from embedsmith.diagnosis._onnxruntime import CPU, NOT_TRIED, Trial, onnxruntime_section, trial_of
 from embedsmith.diagnosis._parts import Ability, Section, can, cannot
 from embedsmith.diagnosis._result import Diagnosis
@@ -36,6 +37,7 @@ ABILITIES = (
     "search",
     "cache",
     "offline-model",
+    "native",
     "st",
     "onnx",
     "cuda",
@@ -138,6 +140,10 @@ class _Started:
             lambda: self._run("storage", str(self.folder.result()))
         )
 
+    def native(self) -> Ended:
+        """Measure the native encoder; called when nothing else runs any more."""
+        return self._run("native")
+
     def _run(self, check: str, arguments: Any = None, *, patience: float = 1.0) -> Ended:
         return self._runner.run(
             f"{_CHECKS}{check}", arguments, timeout_s=self._timeout_s * patience
@@ -187,7 +193,11 @@ def _sections(started: _Started) -> list[Section]:
         ("models", "Models", models_section),
         ("network", "Network", network_section),
     ]
-    return [guarded_section(name, title, build) for name, title, build in checks]
+    found = [guarded_section(name, title, build) for name, title, build in checks]
+    # Measured when the others are done, and shown beside the core that it runs on.
+    native = guarded_section("native", "Native encoder", lambda: native_section(started.native()))
+    after = [section.name for section in found].index("core") + 1
+    return [*found[:after], native, *found[after:]]
 
 
 def _cards(started: _Started) -> Cards:

@@ -17,6 +17,7 @@ from embedsmith.diagnosis._apart import Ended
 from embedsmith.diagnosis._gpu import Cards, cards_of, gpu_section
 from embedsmith.diagnosis._guard import guarded_findings, guarded_section
 from embedsmith.diagnosis._libraries import libraries_section
+from embedsmith.diagnosis._native import native_section
 from embedsmith.diagnosis._onnxruntime import Trial, onnxruntime_section, trial_of
 from embedsmith.diagnosis._parts import Finding, Section, can
 from embedsmith.diagnosis._result import Diagnosis
@@ -464,3 +465,55 @@ def test_commands_are_never_broken_and_the_worst_comes_first() -> None:
     assert lines.index(" 1. Do this.") < lines.index(" 2. Mend it.")
     assert not diagnosis.healthy
     assert json.loads(json.dumps(diagnosis.to_dict()))["schema"] == "embedsmith.doctor/1"
+
+
+# The native encoder
+
+
+def rate(precision: str, alone: float, peak: float | None, close: float = 1.0) -> dict[str, Any]:
+    return {
+        "precision": precision,
+        "alone": alone,
+        "together": 2 * alone,
+        "threads": 2,
+        "peak": peak,
+        "close": close,
+    }
+
+
+def test_the_native_encoder_is_told_in_shares_of_the_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_core, "isa", lambda: "avx512bf16")
+    section = native_section(
+        ended({"trying": "f32"}, rate("f32", 150, 240), rate("int8", 300, 960, close=0.9993))
+    )
+    assert section.summary == (
+        "f32 150 GFLOP/s by one thread (62% of the peak), 300 by 2; "
+        "int8 300 GOP/s by one thread (31% of the peak), 600 by 2"
+    )
+    assert not section.findings
+    assert ability(section, "native").works
+    assert section.to_dict()["facts"]["int8"]["share"] == 300 / 960
+
+
+def test_a_poor_share_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_core, "isa", lambda: "avx512bf16")
+    section = native_section(ended(rate("f32", 40, 240), rate("bf16", 400, 470)))
+    assert codes(section) == {"native-slow": "warning"}
+    slow = finding(section, "native-slow")
+    assert "17% of what this processor can multiply in f32, 40 of 240 billion" in slow.seen
+    assert "EMBEDSMITH_NUM_THREADS" in slow.fix
+    assert "power saving" in slow.fix
+    # Tiles multiply faster than memory delivers, and no set without a known peak is judged.
+    monkeypatch.setattr(_core, "isa", lambda: "amx")
+    assert not native_section(ended(rate("bf16", 600, 3500))).findings
+    assert not native_section(ended(rate("f32", 5, None))).findings
+
+
+def test_a_native_encoder_that_errs_or_crashes_is_a_problem_and_no_ability() -> None:
+    wrong = native_section(ended(rate("f32", 150, 240), rate("bf16", 400, 470, close=0.5)))
+    assert codes(wrong) == {"native-wrong": "problem"}
+    assert "--precision fp32" in ability(wrong, "native").fix
+    gone = native_section(ended({"trying": "bf16"}, how="crashed", reason="illegal instruction"))
+    assert codes(gone) == {"native-stopped": "problem"}
+    assert "in bf16 did not end well: illegal instruction" in finding(gone, "native-stopped").seen
+    assert not ability(gone, "native").works

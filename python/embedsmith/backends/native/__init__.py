@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from embedsmith.backends.native._encoder import NativeEncoder
-from embedsmith.backends.native._precision import NATIVE_PRECISIONS
+from embedsmith.backends.native._precision import (
+    NATIVE_FORMATS,
+    NATIVE_PRECISIONS,
+    checked_precision,
+)
 from embedsmith.backends.native._source import why_not_native
 
-__all__ = ["NATIVE_PRECISIONS", "NativeEncoder", "why_not_native"]
+__all__ = [
+    "NATIVE_FORMATS",
+    "NATIVE_PRECISIONS",
+    "NativeEncoder",
+    "checked_precision",
+    "why_not_native",
+]

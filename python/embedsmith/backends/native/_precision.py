@@ -13,12 +13,21 @@ if TYPE_CHECKING:
     from embedsmith._typing import F64Array
     from embedsmith.backends.native._source import NativeSource
 
-__all__ = ["NATIVE_PRECISIONS", "PRECISIONS", "Choice", "checked_precision", "choose"]
+__all__ = [
+    "NATIVE_FORMATS",
+    "NATIVE_PRECISIONS",
+    "PRECISIONS",
+    "Choice",
+    "checked_precision",
+    "choose",
+]
 
 PRECISIONS = ("auto", "f32", "bf16")
 # As exports and torch's users write it.
 _ALIASES = {"fp32": "f32"}
 NATIVE_PRECISIONS = (*PRECISIONS, *_ALIASES)
+# What is computed in, without the word that chooses.
+NATIVE_FORMATS = PRECISIONS[1:]
 
 # Of the vectors of both formats, over the texts that come with embedsmith.
 _LEAST_MEAN, _LEAST = 0.9999, 0.9995
