@@ -13,9 +13,17 @@ import pytest
 
 from benches import paraphrase
 from embedsmith._core import available_isas
-from embedsmith.backends import CachedEncoder, EmbeddingCache, load_encoder, resolve_model
+from embedsmith.backends import (
+    CachedEncoder,
+    EmbeddingCache,
+    _torch_forward,
+    load_encoder,
+    resolve_model,
+)
+from embedsmith.backends import sentence_transformers as backend
+from embedsmith.backends._torch_forward import TorchForward
 from embedsmith.backends.sentence_transformers import SentenceTransformerEncoder
-from embedsmith.exceptions import DeviceError, ModelError
+from embedsmith.exceptions import DeviceError, DeviceMemoryError, ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -300,6 +308,59 @@ def test_dropout_drops_nothing(reference: Any, tmp_path: Path) -> None:
     own = load_encoder(f"st:{tmp_path / 'model'}", cache=False)
     vectors = own.encode(TEXTS[:4], role="document").vectors
     np.testing.assert_allclose(vectors, library.encode(TEXTS[:4]), atol=1e-5)
+
+
+def test_a_model_in_training_mode_drops_nothing(reference: Any) -> None:
+    # Handed over as it is: the check at load would put it into evaluation mode.
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Dropout
+
+    library = SentenceTransformer(modules=[reference[0], reference[1], Dropout(0.5)], device="cpu")
+    expected = library.encode(TEXTS[:4])
+    space = SentenceTransformerEncoder(resolve_model("all-MiniLM-L6-v2"))._space
+    forward = TorchForward(library.train(), space, device="cpu", precision="fp32", where="here")
+    rows, _ = forward.read(TEXTS[:4], "")
+    np.testing.assert_allclose(forward.run(rows, np.arange(4)), expected, atol=1e-5)
+
+
+def test_the_setting_of_products_is_told_and_put_back(
+    folder: Path, reference: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(backend, "products_setting", lambda: "medium")
+    monkeypatch.setattr(_torch_forward, "products_setting", lambda: "medium")
+    before = torch.get_float32_matmul_precision()
+    seen = []
+    encoder = SentenceTransformerEncoder(folder)
+    assert encoder.producer["float32_matmul_precision"] == "medium"
+    encoder.model[0].register_forward_hook(
+        lambda *_: seen.append(torch.get_float32_matmul_precision())
+    )
+    found = encoder.encode(TEXTS[:3], role="document").vectors
+    assert set(seen) == {"medium"}
+    assert torch.get_float32_matmul_precision() == before
+    np.testing.assert_allclose(found, reference.encode(TEXTS[:3]), atol=2e-3)
+    if {"avx512bf16", "amx"}.intersection(available_isas()):
+        in_bf16 = SentenceTransformerEncoder(folder, precision="bf16")
+        assert "float32_matmul_precision" not in in_bf16.producer
+
+
+@pytest.mark.parametrize("when", ["loaded", "tried"])
+def test_a_full_device_is_not_a_damaged_folder(
+    when: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    def full(*_: Any, **__: Any) -> None:
+        msg = "CUDA out of memory. Tried to allocate 2.00 GiB."
+        raise torch.cuda.OutOfMemoryError(msg)
+
+    name = {"loaded": "__init__", "tried": "encode_document"}[when]
+    monkeypatch.setattr(SentenceTransformer, name, full)
+    with pytest.raises(DeviceMemoryError, match=r"2\.00 GiB.*--batch-size.*--device cpu"):
+        SentenceTransformerEncoder(folder).load()
 
 
 def test_weights_taken_from_a_graph_give_its_vectors(tmp_path: Path) -> None:

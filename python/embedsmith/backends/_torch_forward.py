@@ -10,6 +10,12 @@ import numpy as np
 from embedsmith._core import available_isas
 from embedsmith._deps import require
 from embedsmith.backends._token_rows import TokenReader
+from embedsmith.backends._torch_products import (
+    fast_products,
+    may_be_slow,
+    measured_products,
+    worth_it,
+)
 from embedsmith.exceptions import DeviceError, DeviceMemoryError, ModelError
 
 if TYPE_CHECKING:
@@ -19,7 +25,15 @@ if TYPE_CHECKING:
     from embedsmith.backends._st_config import SpaceConfig
     from embedsmith.backends._token_rows import TokenRows
 
-__all__ = ["TORCH_PRECISIONS", "TorchForward", "check_precision", "reads_ids"]
+__all__ = [
+    "TORCH_PRECISIONS",
+    "TorchForward",
+    "check_precision",
+    "out_of_memory",
+    "products_setting",
+    "reads_ids",
+    "table_rows",
+]
 
 TORCH_PRECISIONS = ("fp32", "bf16", "fp16")
 _FEATURE = "The sentence-transformers backend"
@@ -59,6 +73,31 @@ def check_precision(precision: str, device: str) -> None:
         raise DeviceError(msg)
 
 
+def products_setting() -> str | None:
+    """Return torch's setting for float32 products on this CPU; None leaves it as it is.
+
+    Loads torch only on processors where there may be something to gain.
+    """
+    if not may_be_slow():
+        return None
+    torch = require("torch", extra="st", feature=_FEATURE)
+    return "medium" if worth_it(measured_products(torch.get_num_threads())) else None
+
+
+def out_of_memory(error: BaseException, path: object, device: str) -> DeviceMemoryError | None:
+    """Return what to raise if torch found no memory for a model, None if it failed otherwise."""
+    torch = require("torch", extra="st", feature=_FEATURE)
+    if not isinstance(error, torch.cuda.OutOfMemoryError):
+        return None
+    torch.cuda.empty_cache()
+    msg = (
+        f"{path} does not fit into the memory of device={device!r}: {error}. Free memory there "
+        "(nvidia-smi shows who holds it), lower batch_size (--batch-size), or use device='cpu' "
+        "(--device cpu)."
+    )
+    return DeviceMemoryError(msg)
+
+
 class TorchForward:
     """A loaded model, fed with token ids that were read once.
 
@@ -96,6 +135,9 @@ class TorchForward:
             for layer in model.modules():
                 if isinstance(layer, self._torch.nn.Linear):
                     layer.to(self._dtype)
+        self._fast_products = (
+            precision == "fp32" and device == "cpu" and products_setting() is not None
+        )
         self._reader = TokenReader(
             _own_tokenizer(model.tokenizer, where),
             max_tokens=space.max_tokens,
@@ -129,7 +171,7 @@ class TorchForward:
     def precision(self) -> contextlib.AbstractContextManager[Any]:
         """Return a context in which the model computes in its precision."""
         if self._dtype is None:
-            return contextlib.nullcontext()
+            return fast_products(self._torch) if self._fast_products else contextlib.nullcontext()
         context: contextlib.AbstractContextManager[Any] = self._torch.autocast(
             self._device.split(":")[0], dtype=self._dtype
         )
@@ -139,7 +181,7 @@ class TorchForward:
     def _memory(self, n_texts: int, longest: int) -> Iterator[None]:
         try:
             yield
-        except self._torch.OutOfMemoryError as error:
+        except self._torch.cuda.OutOfMemoryError as error:
             # What the failed attempt held is free again for the smaller ones.
             self._torch.cuda.empty_cache()
             msg = (
@@ -180,3 +222,11 @@ def _own_tokenizer(tokenizer: Any, where: str) -> Any:
         )
         raise ModelError(msg)
     return tokenizers.Tokenizer.from_str(backend.to_str())
+
+
+def table_rows(module: Any) -> int | None:
+    """Return how many words the table of a transformer has; None for modules without one."""
+    inner = getattr(module, "auto_model", None)
+    find = getattr(inner, "get_input_embeddings", None)
+    weight = getattr(find(), "weight", None) if find is not None else None
+    return None if weight is None else int(weight.shape[0])

@@ -23,7 +23,14 @@ from embedsmith.backends._protocol import (
     TokenizedTexts,
 )
 from embedsmith.backends._st_config import NO_TOKEN_LIMIT, SpaceConfig, read_space
-from embedsmith.backends._torch_forward import TorchForward, check_precision, reads_ids
+from embedsmith.backends._torch_forward import (
+    TorchForward,
+    check_precision,
+    out_of_memory,
+    products_setting,
+    reads_ids,
+    table_rows,
+)
 from embedsmith.exceptions import ModelError
 
 if TYPE_CHECKING:
@@ -182,8 +189,11 @@ class SentenceTransformerEncoder:
     @cached_property
     def producer(self) -> Json:
         """What decides the last bits of a vector: device, batch size, versions of libraries."""
+        on_cpu = self.device == "cpu" and self.precision == "fp32"
+        setting = products_setting() if on_cpu else None
         return {
             "device": self.device.split(":")[0],
+            **({} if setting is None else {"float32_matmul_precision": setting}),
             "batch_size": self.batch_size,
             "token_budget": self.token_budget,
             **{name: metadata.version(name) for name in _LIBRARIES},
@@ -240,6 +250,8 @@ class SentenceTransformerEncoder:
         ------
         ModelError
             If the folder cannot be loaded, or was changed since it was opened.
+        DeviceMemoryError
+            If the device has no room for it.
         """
         self._loaded = self.model
 
@@ -259,6 +271,9 @@ class SentenceTransformerEncoder:
                 )
             # Its libraries check settings with classes of their own, or stumble over them.
             except Exception as error:
+                full = out_of_memory(error, path, self.device)
+                if full is not None:
+                    raise full from error
                 msg = (
                     f"{path} cannot be loaded: {error}. Copy or download the whole model folder, "
                     "or save it anew with this release of sentence-transformers."
@@ -307,7 +322,7 @@ class SentenceTransformerEncoder:
 
     def _check_runs(self, model: Any) -> None:
         """Run one text, so that parts that do not fit each other are refused at once."""
-        known = _table_rows(model[0])
+        known = table_rows(model[0])
         largest = max(model.tokenizer.get_vocab().values(), default=0) if known else 0
         if known is not None and largest >= known:
             msg = (
@@ -318,6 +333,9 @@ class SentenceTransformerEncoder:
         try:
             model.encode_document(["a"], prompt="", show_progress_bar=False)
         except Exception as error:
+            full = out_of_memory(error, self._path, self.device)
+            if full is not None:
+                raise full from error
             msg = (
                 f"{self._path} was loaded and does not run: {type(error).__name__}: {error}. Copy "
                 "or download the whole model folder, or save it anew with this release of "
@@ -382,11 +400,3 @@ class SentenceTransformerEncoder:
     def close(self) -> None:
         """Drop the model. It is loaded again if it is needed again."""
         self._loaded = self._forward = None
-
-
-def _table_rows(module: Any) -> int | None:
-    """Return how many words the table of a transformer has; None for modules without one."""
-    inner = getattr(module, "auto_model", None)
-    find = getattr(inner, "get_input_embeddings", None)
-    weight = getattr(find(), "weight", None) if find is not None else None
-    return None if weight is None else int(weight.shape[0])

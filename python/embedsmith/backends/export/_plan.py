@@ -12,10 +12,11 @@ __all__ = ["plan_for"]
 def plan_for(precision: str, target: str) -> Plan:
     """Return how the graph is written.
 
-    On a CPU the plain operators: measured with all-MiniLM-L6-v2 and all-mpnet-base-v2, onnxruntime
-    took 3 to 13 % more processor time for the fused attention, in float32 and in 8 bits, at every
-    length from 12 to 256 tokens. On CUDA the fused ones, for which it has kernels that keep the
-    scores out of memory; not for bfloat16, whose fused kernels are not in all its releases.
+    On a CPU the plain operators: at the shapes that were tried with all-MiniLM-L6-v2 and
+    all-mpnet-base-v2, onnxruntime took no less processor time for the fused attention, and up to
+    about a tenth more; other shapes and processors may differ. On CUDA the fused ones, for which
+    it has kernels that keep the scores out of memory; not for bfloat16, whose fused kernels are
+    not in all its releases.
 
     Raises
     ------
