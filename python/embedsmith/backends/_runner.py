@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from embedsmith.backends._texts import excerpt
-from embedsmith.exceptions import DeviceMemoryError, ModelError, NonFiniteError
+from embedsmith.exceptions import DeviceMemoryError, EmbedsmithError, ModelError, NonFiniteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +26,14 @@ _REMEDY = (
     "If the weights are float16, convert them to float32; else the weights are damaged: take the "
     "model from its source again."
 )
+
+
+class _Part(NamedTuple):
+    """What can be kept of a batch, and why the rest of it cannot."""
+
+    positions: I64Array
+    vectors: F32Array
+    failure: EmbedsmithError | None = None
 
 
 class BatchRunner:
@@ -62,7 +70,8 @@ class BatchRunner:
         """Yield each batch with its vectors; in their order unless several run at once.
 
         When one fails, those that run beside it are still yielded before its error is raised:
-        what was computed, or paid for, is not lost.
+        what was computed, or paid for, is not lost. So are the other texts of a batch in which one
+        has a vector that cannot be used, if vectors do not depend on their batch.
 
         Parameters
         ----------
@@ -77,7 +86,11 @@ class BatchRunner:
             yield from self._together(self._threads, tokenized, batches, places)
             return
         for batch in batches:
-            yield batch, self._whole(tokenized, batch, places)
+            part = self._whole(tokenized, batch, places)
+            if len(part.positions):
+                yield part.positions, part.vectors
+            if part.failure is not None:
+                raise part.failure
 
     def _together(
         self,
@@ -87,13 +100,12 @@ class BatchRunner:
         places: I64Array,
     ) -> Iterator[tuple[I64Array, F32Array]]:
         waiting = deque(batches)
-        running: dict[Future[F32Array], I64Array] = {}
+        running: set[Future[_Part]] = set()
         failure: BaseException | None = None
         self._tell("resume")
         while running or (waiting and failure is None):
             while waiting and failure is None and len(running) < self._in_flight:
-                batch = waiting.popleft()
-                running[threads.submit(self._whole, tokenized, batch, places)] = batch
+                running.add(threads.submit(self._whole, tokenized, waiting.popleft(), places))
             try:
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
             except KeyboardInterrupt as error:
@@ -104,10 +116,14 @@ class BatchRunner:
                 self._tell("halt")
                 continue
             for task in done:
-                batch, failed = running.pop(task), task.exception()
+                running.remove(task)
+                failed = task.exception()
                 if failed is None:
-                    yield batch, task.result()
-                elif failure is None:
+                    part = task.result()
+                    if len(part.positions):
+                        yield part.positions, part.vectors
+                    failed = part.failure
+                if failed is not None and failure is None:
                     failure = failed
                     self._tell("halt")
         if failure is not None:
@@ -119,12 +135,16 @@ class BatchRunner:
         if hear is not None:
             hear()
 
-    def _whole(self, tokenized: TokenizedTexts, batch: I64Array, places: I64Array) -> F32Array:
+    def _whole(self, tokenized: TokenizedTexts, batch: I64Array, places: I64Array) -> _Part:
         """Compute a batch and refuse what no search can rank."""
         computed = self._fitting(tokenized, batch)
-        if _unusable(computed).any():
-            self._refuse(tokenized, batch, computed, places)
-        return computed
+        unusable = _unusable(computed)
+        if not unusable.any():
+            return _Part(batch, computed)
+        failure = self._refusal(tokenized, batch, computed, places)
+        # Where a neighbour may have had a part in it, nothing beside the bad row is trusted.
+        good = np.flatnonzero(~unusable) if self._model.batch_invariant else batch[:0]
+        return _Part(batch[good], computed[good], failure)
 
     def _fitting(self, tokenized: TokenizedTexts, batch: I64Array) -> F32Array:
         """Compute a batch in as many parts as the memory asks for."""
@@ -165,17 +185,12 @@ class BatchRunner:
         vectors: F32Array = computed
         return vectors
 
-    def _refuse(
+    def _refusal(
         self, tokenized: TokenizedTexts, batch: I64Array, vectors: F32Array, places: I64Array
-    ) -> None:
+    ) -> EmbedsmithError:
         """Name the text whose vector is bad; its neighbours' may be bad because of it.
 
-        Raises
-        ------
-        NonFiniteError
-            For NaN or infinity.
-        ModelError
-            For the zero vector.
+        Returns a NonFiniteError for NaN or infinity, a ModelError for the zero vector.
         """
         suspects = batch
         if self._model.batch_invariant:
@@ -208,14 +223,14 @@ class BatchRunner:
             )
             not_finite = NonFiniteError(msg)
             not_finite.position = position
-            raise not_finite
+            return not_finite
         msg = (
             f"{name} answered the zero vector for {text}{alone}, which is equally far from "
             "everything. Drop this text, or use another model."
         )
         zero = ModelError(msg)
         zero.position = position
-        raise zero
+        return zero
 
 
 def _unusable(vectors: F32Array) -> BoolArray:

@@ -230,3 +230,20 @@ def test_the_cache_of_a_batch_invariant_model_is_one_for_all_batch_sizes(tmp_pat
     model.batch_invariant = True
     encoder.encode(["a"], role="document", batch_size=2)
     assert encoder.encode(["a"], role="document", batch_size=3).n_cached == 1
+
+
+def test_nothing_beside_a_bad_vector_is_kept_where_batches_decide(tmp_path: Path) -> None:
+    model = Model()
+    model.batch_invariant = False
+
+    def spoilt(texts, role):
+        vectors = Model.encode_batch(model, texts, role)
+        vectors[[text == "spoilt" for text in texts]] = np.nan
+        return vectors
+
+    model.encode_batch = spoilt  # type: ignore[method-assign]
+    encoder = CachedEncoder(model, EmbeddingCache(tmp_path))
+    with pytest.raises(NonFiniteError, match="spoilt"):
+        encoder.encode(["a", "spoilt", "b"], role="document")
+    del model.encode_batch
+    assert encoder.encode(["a", "b"], role="document").n_cached == 0

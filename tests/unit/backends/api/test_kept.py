@@ -195,6 +195,33 @@ def test_nothing_of_a_spoiled_answer_is_kept(server: Loopback, tmp_path: Path) -
     encoder.close()
 
 
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_the_good_vectors_of_a_spoiled_answer_are_kept_and_the_bad_text_named(
+    at_once: int, server: Loopback, tmp_path: Path
+) -> None:
+    def spoil(answer: Any) -> None:
+        answer["data"][1].update(embedding=[float("nan")] * 16)
+
+    options: dict[str, Any] = {"dimensions": 16, "batch_size": 4}
+    options["api"] = ApiOptions(canary=False, in_flight=at_once, encoding_format="float")
+    encoder = opened(server, tmp_path, **options)
+    texts = ["one", "two", "three", "four"]
+    server.always = changed(spoil)
+    with pytest.raises(NonFiniteError) as caught:
+        encoder.encode(texts, role="document")
+    server.always = None
+    bad = caught.value.position
+    assert bad is not None
+    assert repr(texts[bad]) in str(caught.value)
+    before = Counter(server.texts)
+    again = encoder.encode(texts, role="document")
+    assert again.n_cached == 3
+    # Nothing paid twice but the text that had no vector.
+    assert Counter(server.texts) - before == Counter([texts[bad]])
+    assert np.isfinite(again.vectors).all()
+    encoder.close()
+
+
 @pytest.mark.parametrize(
     "options",
     [
