@@ -65,7 +65,7 @@ def load_encoder(
         local hub cache: ``"all-MiniLM-L6-v2"``, ``"models/mine"``. It runs natively where it can,
         else by sentence-transformers; ``spec`` of the encoder says which, and the log says why.
         ``"native:NAME"`` runs it in the extension itself: no torch, and the same bits for a text
-        in any batch (BERT, RoBERTa, MPNet and DistilBERT, on the CPU);
+        in any batch (BERT, RoBERTa, MPNet, DistilBERT and ModernBERT, on the CPU);
         ``"st:NAME"`` by sentence-transformers, on a CPU or a GPU;
         ``"onnx:FOLDER"`` an export, or a sentence-transformers folder with an ONNX graph;
         ``"openai:MODEL"`` for OpenAI or any server that speaks its protocol, ``"cohere:MODEL"``.

@@ -18,6 +18,10 @@ _BASES = {
     "full": ("full_attention", "global", 160_000.0),
     "near": ("sliding_attention", "local", 1e4),
 }
+# Beyond, frequencies are no numbers in float32.
+_LARGEST_BASE = 1e12
+# Nobody has built deeper ones; a damaged file must not ask for all memory.
+_DEEPEST = 1024
 
 
 @dataclass(frozen=True)
@@ -101,9 +105,7 @@ class TransformerConfig:
             "places": take.count("max_position_embeddings"),
         }
         if family == "modernbert":
-            return cls(family, **common, **_modernbert(config, common["layers"], where)).checked(
-                take
-            )
+            return cls(family, **common, **_modernbert(take, common["layers"])).checked(take)
         default = {"bert": 0}.get(family, 1)
         padding = config.get("pad_token_id")
         return cls(
@@ -133,8 +135,17 @@ class _Taker:
         msg = f"{self.where}/config.json: {reason}. Take the model from its source again."
         raise ModelError(msg)
 
-    def count(self, name: str) -> int:
+    def refuse_place(self, name: str, value: object) -> None:
+        msg = (
+            f"{self.where}/config.json: {name} is {value!r}: layers that see or turn places so "
+            "cannot be exported. Run the model with the torch backend: st:MODEL."
+        )
+        raise ModelError(msg)
+
+    def count(self, name: str, usual: int | None = None) -> int:
         value = self.config.get(name)
+        if value is None:
+            value = usual
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             self.refuse(f"{name} is {value!r}, a positive number was expected")
         return int(value)  # type: ignore[arg-type]  # checked above
@@ -156,33 +167,52 @@ class _Taker:
                 raise ModelError(msg)
 
 
-def _modernbert(config: Json, layers: int, where: str) -> Json:
-    every = int(config.get("global_attn_every_n_layers", 3))
-    kinds = config.get("layer_types")
-    if kinds is None:
-        kinds = ["sliding_attention" if n % every else "full_attention" for n in range(layers)]
-    ropes = config.get("rope_parameters") or {}
-    bases = {}
-    for kind, (new, old, default) in _BASES.items():
-        given = ropes.get(new) or {}
-        scaled = given.get("rope_type", "default") != "default" or config.get("rope_scaling")
-        if scaled or len(kinds) != layers or not set(kinds) <= set(_KINDS):
-            msg = (
-                f"{where}/config.json rotates or mixes its layers in a way that cannot be exported "
-                "(rope_parameters, layer_types). Run the model with the torch backend: st:MODEL."
-            )
-            raise ModelError(msg)
-        theta: Any = given.get("rope_theta", config.get(f"{old}_rope_theta", default))
-        bases[kind] = float(theta)
+def _modernbert(take: _Taker, layers: int) -> Json:
+    config, given = take.config, take.config.get("layer_types")
+    if layers > _DEEPEST:
+        take.refuse_place("num_hidden_layers", layers)
+    every = take.count("global_attn_every_n_layers", 3)
+    kinds = given or ["sliding_attention" if n % every else "full_attention" for n in range(layers)]
+    if (
+        not isinstance(kinds, list)
+        or len(kinds) != layers
+        or any(k not in list(_KINDS) for k in kinds)
+    ):
+        take.refuse_place("layer_types", given)
+    if config.get("rope_scaling"):
+        take.refuse_place("rope_scaling", config["rope_scaling"])
+    window = take.count("local_attention", 128) // 2
+    if window == 0:
+        take.refuse_place("local_attention", config["local_attention"])
     return {
         "token_types": 0,
         "activation": str(config.get("hidden_activation", "gelu")),
         "epsilon": float(config.get("norm_eps", 1e-5)),
         "padding_id": int(config.get("pad_token_id") or 0),
         "layer_kinds": tuple(_KINDS[kind] for kind in kinds),
-        "rope_bases": bases,
-        "window": int(config.get("local_attention", 128)) // 2,
+        "rope_bases": {kind: _rope_base(take, *names) for kind, names in _BASES.items()},
+        "window": window,
         "norm_bias": bool(config.get("norm_bias", False)),
         "attention_bias": bool(config.get("attention_bias", False)),
         "inner_bias": bool(config.get("mlp_bias", False)),
     }
+
+
+def _rope_base(take: _Taker, new: str, old: str, usual: float) -> float:
+    ropes = take.config.get("rope_parameters") or {}
+    if not isinstance(ropes, dict) or not ropes.keys() <= {name for name, _, _ in _BASES.values()}:
+        take.refuse_place("rope_parameters", ropes)
+    given = ropes.get(new) or {}
+    if not isinstance(given, dict) or given.get("rope_type", "default") != "default":
+        take.refuse_place(f"rope_parameters of {new}", given)
+    name = f"{old}_rope_theta"
+    base: Any = given.get("rope_theta", take.config.get(name))
+    if base is None:
+        return usual
+    if (
+        isinstance(base, bool)
+        or not isinstance(base, int | float)
+        or not 1 <= base <= _LARGEST_BASE
+    ):
+        take.refuse_place(f"the base of {new} ({name})", base)
+    return float(base)

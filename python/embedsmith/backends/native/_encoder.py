@@ -32,9 +32,9 @@ _TEXTS, _TOKENS = 1024, 32_768
 class NativeEncoder:
     """Embeds texts with a sentence-transformers folder, in the extension alone.
 
-    Runs BERT, RoBERTa, XLM-RoBERTa, CamemBERT, MPNet and DistilBERT on the CPU, without padding:
-    a text gives the same bits alone, in any batch and with any number of threads. The folder is
-    checked at once; the weights are read when the first text has to be computed.
+    Runs BERT, RoBERTa, XLM-RoBERTa, CamemBERT, MPNet, DistilBERT and ModernBERT on the CPU, without
+    padding: a text gives the same bits alone, in any batch and with any number of threads. The
+    folder is checked at once; the weights are read when the first text has to be computed.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FAMILIES", "NativeSource", "why_not_native"]
 
-FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "mpnet", "distilbert")
+FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "mpnet", "distilbert", "modernbert")
 _DENSE_ACTIVATIONS = ("Identity", "Tanh", "ReLU", "GELU", "SiLU")
 
 

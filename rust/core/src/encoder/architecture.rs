@@ -2,11 +2,17 @@
 
 use serde_json::Value;
 
+use super::modern::Modern;
 use crate::error::{Error, Result};
 use crate::kernels::Activation;
 
+// Nobody has built larger ones; a damaged file must not ask for all memory.
+const WIDEST: usize = 1 << 16;
+pub(super) const DEEPEST: usize = 1 << 10;
+const LONGEST: usize = 1 << 17;
+
 /// A family of encoders: how its tensors are named and its positions are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Family {
     /// BERT.
     Bert,
@@ -16,6 +22,8 @@ pub enum Family {
     Mpnet,
     /// DistilBERT: BERT without token types.
     DistilBert,
+    /// ModernBERT: places turn queries and keys, most layers see near tokens only.
+    ModernBert(Modern),
 }
 
 /// The shape of a model.
@@ -59,10 +67,13 @@ impl Architecture {
             "roberta" | "xlm-roberta" | "camembert" => Family::Roberta,
             "mpnet" => Family::Mpnet,
             "distilbert" => Family::DistilBert,
+            "modernbert" => {
+                Family::ModernBert(Modern::read(&config, number(&config, "num_hidden_layers")?)?)
+            }
             _ => {
                 return Err(wrong(format!(
-                    "model_type is {kind:?}; bert, roberta, xlm-roberta, camembert, mpnet and \
-                     distilbert run natively"
+                    "model_type is {kind:?}; bert, roberta, xlm-roberta, camembert, mpnet, \
+                     distilbert and modernbert run natively"
                 )));
             }
         };
@@ -70,10 +81,15 @@ impl Architecture {
         let distil = family == Family::DistilBert;
         let name =
             |usual: &'static str, distils: &'static str| if distil { distils } else { usual };
+        let (function, smallest) = match family {
+            Family::ModernBert(_) => ("hidden_activation", ("norm_eps", 1e-5)),
+            Family::DistilBert => ("activation", ("layer_norm_eps", 1e-12)),
+            _ => ("hidden_act", ("layer_norm_eps", 1e-12)),
+        };
         let size = |key: &'static str| number(&config, key);
         let positions = size("max_position_embeddings")?;
         let first_position = match family {
-            Family::Bert | Family::DistilBert => 0,
+            Family::Bert | Family::DistilBert | Family::ModernBert(_) => 0,
             Family::Roberta | Family::Mpnet => count(&config, "pad_token_id", 1)? + 1,
         };
         let found = Self {
@@ -82,8 +98,8 @@ impl Architecture {
             layers: size(name("num_hidden_layers", "n_layers"))?,
             heads: size(name("num_attention_heads", "n_heads"))?,
             inner: size(name("intermediate_size", "hidden_dim"))?,
-            activation: activation(&config, name("hidden_act", "activation"))?,
-            epsilon: config.get("layer_norm_eps").and_then(Value::as_f64).unwrap_or(1e-12) as f32,
+            activation: activation(&config, function)?,
+            epsilon: config.get(smallest.0).and_then(Value::as_f64).unwrap_or(smallest.1) as f32,
             vocabulary: size("vocab_size")?,
             max_tokens: positions.saturating_sub(first_position),
             first_position,
@@ -100,13 +116,10 @@ impl Architecture {
     }
 
     fn check(&self) -> Result<()> {
-        // Nobody has built larger ones; a damaged file must not ask for all memory.
-        const WIDEST: usize = 1 << 16;
-        const DEEPEST: usize = 1 << 10;
         let within = [self.hidden, self.inner].iter().all(|&n| (1..=WIDEST).contains(&n))
             && [self.layers, self.heads].iter().all(|&n| (1..=DEEPEST).contains(&n));
-        if !within || self.max_tokens == 0 || self.buckets < 4 {
-            return Err(wrong("config.json gives sizes that no model has".to_owned()));
+        if !within || !(1..=LONGEST).contains(&self.max_tokens) || self.buckets < 4 {
+            return Err(no_such_sizes());
         }
         if !self.hidden.is_multiple_of(self.heads) || !matches!(self.head_width(), 32 | 64 | 128) {
             return Err(wrong(format!(
@@ -150,19 +163,23 @@ fn activation(config: &Value, key: &'static str) -> Result<Activation> {
     }
 }
 
-fn number(config: &Value, key: &'static str) -> Result<usize> {
+pub(super) fn number(config: &Value, key: &'static str) -> Result<usize> {
     let value = config.get(key).and_then(Value::as_u64);
     value
         .and_then(|n| usize::try_from(n).ok())
         .ok_or_else(|| wrong(format!("config.json has no whole number {key:?}")))
 }
 
-fn count(config: &Value, key: &'static str, usual: usize) -> Result<usize> {
+pub(super) fn count(config: &Value, key: &'static str, usual: usize) -> Result<usize> {
     match config.get(key) {
         None | Some(Value::Null) => Ok(usual),
         Some(_) => number(config, key)
             .and_then(|n| if n < 1 << 20 { Ok(n) } else { Err(wrong(format!("{key} is {n}"))) }),
     }
+}
+
+pub(super) fn no_such_sizes() -> Error {
+    wrong("config.json gives sizes that no model has".to_owned())
 }
 
 pub(super) fn wrong(problem: String) -> Error {

@@ -6,17 +6,54 @@ use super::Precision;
 use super::linear::FloatRows;
 use super::operand::Operand;
 use super::positions::DistanceBias;
+use super::window::Window;
 use crate::kernels::bf16::{GROUP, Line, SIDE, STEP, steps};
 use crate::kernels::{Activation, Bf16Tiles, Kernels, Shape};
 
 /// Queries, keys and values in a row of the joined map.
 const PARTS: usize = 3;
 
+/// Queries whose scores are in memory together, in products of floats; every tile's rows divide it.
+const SPAN: usize = 48;
+
+/// What a layer adds to the scores, and how far it looks.
+pub(super) type Sight<'a> = (Option<&'a DistanceBias>, Window);
+
 /// Queries, keys and values of all heads, a row per token, in one of two forms.
 #[derive(Debug, Default)]
 pub(super) struct Joined {
     pub(super) floats: Vec<f32>,
     pub(super) lines: Vec<Line>,
+}
+
+impl Joined {
+    /// Makes room for so many rows.
+    pub(super) fn resize(&mut self, rows: usize, width: usize, precision: Precision) {
+        match precision {
+            Precision::F32 => self.floats.resize(rows * width, 0.0),
+            Precision::Bf16 => self.lines.resize(rows * steps(width), Line::ZERO),
+        }
+    }
+
+    /// Takes rows of floats as those from row `first` on.
+    pub(super) fn put(
+        &mut self,
+        first: usize,
+        rows: &[f32],
+        width: usize,
+        precision: Precision,
+        kernels: Kernels,
+    ) {
+        match precision {
+            Precision::F32 => self.floats[first * width..][..rows.len()].copy_from_slice(rows),
+            Precision::Bf16 => {
+                let lines = self.lines[first * steps(width)..].chunks_exact_mut(steps(width));
+                for (row, lines) in rows.chunks_exact(width).zip(lines) {
+                    kernels.row_to_lines(row, lines, 1);
+                }
+            }
+        }
+    }
 }
 
 /// Buffers of one thread, kept from text to text.
@@ -57,15 +94,31 @@ impl Attention {
         self.precision
     }
 
+    /// Mixes the values of each text's tokens; texts end before the rows `ends`.
+    pub(super) fn mix_all(
+        &mut self,
+        joined: &Joined,
+        ends: &[usize],
+        sight: Sight,
+        mixed: &mut Operand,
+        tiles: &mut Bf16Tiles,
+    ) {
+        let mut start = 0;
+        for &end in ends {
+            self.mix(joined, start..end, sight, mixed, tiles);
+            start = end;
+        }
+    }
+
     /// Mixes the values of one text's tokens, which are some rows of `joined`, into the same rows of
     /// `mixed`.
     ///
     /// Each softmax is divided out at the end, on the mixture.
-    pub(super) fn mix(
+    fn mix(
         &mut self,
         joined: &Joined,
         rows: Range<usize>,
-        bias: Option<&DistanceBias>,
+        sight: Sight,
         mixed: &mut Operand,
         tiles: &mut Bf16Tiles,
     ) {
@@ -76,14 +129,14 @@ impl Attention {
                 let hidden = self.heads * self.width;
                 let mixed = &mut mixed.floats[rows.start * hidden..rows.end * hidden];
                 for head in 0..self.heads {
-                    self.mix_floats(joined, head, bias, mixed, tiles.kernels());
+                    self.mix_floats(joined, head, sight, mixed, tiles.kernels());
                 }
             }
             Precision::Bf16 => {
                 let pitch = PARTS * self.heads * steps(self.width);
                 let lines = &joined.lines[rows.start * pitch..rows.end * pitch];
                 for head in 0..self.heads {
-                    self.mix_lines(lines, head, bias, (mixed, rows.start), tiles);
+                    self.mix_lines(lines, head, sight, (mixed, rows.start), tiles);
                 }
             }
         }
@@ -93,60 +146,76 @@ impl Attention {
         1.0 / (self.width as f32).sqrt()
     }
 
-    /// Scores of one query to exponentials; keeps what divides them.
+    /// Scores of one query, towards the keys from `first` on, to exponentials, and to 0 where it does not
+    /// look; keeps what divides them.
     fn exponentials(
         scores: &mut [f32],
         scale: f32,
-        (bias, head, token): (Option<&DistanceBias>, usize, usize),
+        (bias, head): (Option<&DistanceBias>, usize),
+        (token, seen, first): (usize, Range<usize>, usize),
         factors: &mut Vec<f32>,
         kernels: Kernels,
     ) {
-        let bias = bias.map_or(&[][..], |bias| bias.row(head, token, scores.len()));
-        factors.push(1.0 / kernels.exponentials(scores, scale, bias));
+        let own = seen.start - first..seen.end - first;
+        scores[..own.start].fill(0.0);
+        scores[own.end..].fill(0.0);
+        let bias = bias.map_or(&[][..], |bias| bias.row(head, token, seen));
+        factors.push(1.0 / kernels.exponentials(&mut scores[own], scale, bias));
     }
 
     fn mix_floats(
         &mut self,
         joined: &[f32],
         head: usize,
-        bias: Option<&DistanceBias>,
+        (bias, window): Sight,
         mixed: &mut [f32],
         kernels: Kernels,
     ) {
         let (width, heads, scale) = (self.width, self.heads, self.scale());
         let pitch = PARTS * heads * width;
         let tokens = joined.len() / pitch;
-        let part = |part: usize| FloatRows {
-            values: &joined[(part * heads + head) * width..],
+        let part = |part: usize, from: usize| FloatRows {
+            values: &joined[from * pitch + (part * heads + head) * width..],
             pitch,
             width,
         };
-        let shape = kernels.shape(tokens.max(4));
-        pack_keys(part(1), tokens, shape, &mut self.key_floats);
-        self.scores.resize(tokens * tokens, 0.0);
-        for (at, panel) in self.key_floats.chunks_exact(shape.lanes * width).enumerate() {
-            let first = at * shape.lanes;
-            let count = shape.lanes.min(tokens - first);
-            part(0).multiply(tokens, panel, shape, kernels, |row, block| {
-                let target = &mut self.scores[row * tokens + first..];
-                kernels.store_block(block, shape.lanes, &[0.0; 64][..count], target, tokens);
-            });
-        }
-        self.factors.clear();
-        for (token, scores) in self.scores.chunks_exact_mut(tokens).enumerate() {
-            Self::exponentials(scores, scale, (bias, head, token), &mut self.factors, kernels);
-        }
-        let wide = kernels.shape(width);
-        pack_values(part(2), tokens, wide, &mut self.value_floats);
-        let shares = FloatRows { values: &self.scores, pitch: tokens, width: tokens };
-        for (at, panel) in self.value_floats.chunks_exact(wide.lanes * tokens).enumerate() {
-            let first = at * wide.lanes;
-            let count = wide.lanes.min(width - first);
-            shares.multiply(tokens, panel, wide, kernels, |row, block| {
-                let target = &mut mixed[(row * heads + head) * width + first..];
-                let block = (&*block, wide.lanes);
-                kernels.scale_block(block, &self.factors[row..], count, target, heads * width);
-            });
+        let (shape, wide) = (kernels.shape(tokens.max(4)), kernels.shape(width));
+        let panel = shape.lanes * width;
+        pack_keys(part(1, 0), tokens, shape, &mut self.key_floats);
+        pack_values(part(2, 0), tokens, wide, &mut self.value_floats);
+        for start in (0..tokens).step_by(SPAN) {
+            let rows = SPAN.min(tokens - start);
+            let band = window.keys(start..start + rows, tokens);
+            let first = band.start / shape.lanes * shape.lanes;
+            let size = band.end - first;
+            self.scores.resize(rows * size, 0.0);
+            let panels = &self.key_floats[first * width..band.end.div_ceil(shape.lanes) * panel];
+            for (at, panel) in panels.chunks_exact(panel).enumerate() {
+                let place = at * shape.lanes;
+                let count = shape.lanes.min(size - place);
+                part(0, start).multiply(rows, panel, shape, kernels, |row, block| {
+                    let target = &mut self.scores[row * size + place..];
+                    kernels.store_block(block, shape.lanes, &[0.0; 64][..count], target, size);
+                });
+            }
+            self.factors.clear();
+            for (row, scores) in self.scores.chunks_exact_mut(size).enumerate() {
+                let token = start + row;
+                let query = (token, window.keys(token..token + 1, tokens), first);
+                let factors = &mut self.factors;
+                Self::exponentials(scores, scale, (bias, head), query, factors, kernels);
+            }
+            let shares = FloatRows { values: &self.scores, pitch: size, width: size };
+            for (at, panel) in self.value_floats.chunks_exact(wide.lanes * tokens).enumerate() {
+                let column = at * wide.lanes;
+                let count = wide.lanes.min(width - column);
+                let panel = &panel[first * wide.lanes..band.end * wide.lanes];
+                shares.multiply(rows, panel, wide, kernels, |row, block| {
+                    let target = &mut mixed[((start + row) * heads + head) * width + column..];
+                    let block = (&*block, wide.lanes);
+                    kernels.scale_block(block, &self.factors[row..], count, target, heads * width);
+                });
+            }
         }
     }
 
@@ -154,14 +223,13 @@ impl Attention {
         &mut self,
         joined: &[Line],
         head: usize,
-        bias: Option<&DistanceBias>,
+        (bias, window): Sight,
         (mixed, offset): (&mut Operand, usize),
         tiles: &mut Bf16Tiles,
     ) {
         let (kernels, scale, depth) = (tiles.kernels(), self.scale(), steps(self.width));
         let pitch = PARTS * self.heads * depth;
         let tokens = joined.len() / pitch;
-        let padded = tokens.next_multiple_of(SIDE);
         let part = |part: usize| LineRows {
             lines: &joined[(part * self.heads + head) * depth..],
             pitch,
@@ -170,26 +238,33 @@ impl Attention {
         part(0).operand(tokens, &mut self.queries);
         part(1).key_panels(tokens, &mut self.keys, kernels);
         part(2).value_panels(tokens, &mut self.values, kernels);
-        self.scores.resize(SIDE * padded, 0.0);
+        let padded = tokens.next_multiple_of(SIDE);
         for start in (0..tokens).step_by(SIDE) {
             let rows = SIDE.min(tokens - start);
-            for (at, panel) in self.keys.chunks_exact(SIDE * depth).enumerate() {
+            let seen = window.keys(start..start + rows, tokens);
+            // Whole panels of keys, which are whole steps of values.
+            let band = seen.start / SIDE * SIDE..seen.end.next_multiple_of(SIDE);
+            let size = band.len();
+            self.scores.resize(SIDE * size, 0.0);
+            let panels = &self.keys[band.start * depth..band.end * depth];
+            for (at, panel) in panels.chunks_exact(SIDE * depth).enumerate() {
                 let products = tiles.multiply(self.queries.pair(start), panel);
                 let target = &mut self.scores[at * SIDE..];
-                kernels.store_block(&products[..rows * SIDE], SIDE, &[0.0; SIDE], target, padded);
+                kernels.store_block(&products[..rows * SIDE], SIDE, &[0.0; SIDE], target, size);
             }
             self.factors.clear();
-            self.shares.resize(rows, padded);
+            self.shares.resize(rows, size);
             for row in 0..rows {
-                let scores = &mut self.scores[row * padded..][..padded];
-                let place = (bias, head, start + row);
-                Self::exponentials(&mut scores[..tokens], scale, place, &mut self.factors, kernels);
-                scores[tokens..].fill(0.0);
+                let (token, scores) = (start + row, &mut self.scores[row * size..][..size]);
+                let query = (token, window.keys(token..token + 1, tokens), band.start);
+                let factors = &mut self.factors;
+                Self::exponentials(scores, scale, (bias, head), query, factors, kernels);
                 let first = self.shares.line(row, 0);
                 kernels.row_to_lines(scores, &mut self.shares.lines[first..], GROUP);
             }
-            for (at, panel) in self.values.chunks_exact(SIDE * steps(padded)).enumerate() {
-                let products = &mut tiles.multiply(self.shares.pair(0), panel)[..rows * SIDE];
+            for (at, panel) in self.values.chunks_exact(padded).enumerate() {
+                let products =
+                    &mut tiles.multiply(self.shares.pair(0), &panel[band.clone()])[..rows * SIDE];
                 for (row, values) in products.as_chunks_mut::<STEP>().0.iter_mut().enumerate() {
                     for value in values.iter_mut() {
                         *value *= self.factors[row];

@@ -62,6 +62,27 @@ impl Linear {
         Ok(Self::new(&weights, bias, inputs, precision, kernels))
     }
 
+    /// Reads `name` with twice as many outputs: the map of the first half of them, then that of the second.
+    pub(super) fn read_halves(
+        tensors: &Tensors,
+        name: &str,
+        (inputs, outputs): (usize, usize),
+        (precision, kernels): (Precision, Kernels),
+    ) -> Result<[Self; 2]> {
+        let weights = tensors.values(&format!("{name}.weight"), &[2 * outputs, inputs])?;
+        let key = format!("{name}.bias");
+        let bias = if tensors.has(&key) {
+            tensors.values(&key, &[2 * outputs])?
+        } else {
+            vec![0.0; 2 * outputs]
+        };
+        Ok([0, 1].map(|half| {
+            let weights = &weights[half * outputs * inputs..][..outputs * inputs];
+            let bias = bias[half * outputs..][..outputs].to_vec();
+            Self::new(weights, bias, inputs, precision, kernels)
+        }))
+    }
+
     /// Packs row-major weights.
     pub(super) fn new(
         weights: &[f32],
@@ -110,6 +131,11 @@ impl Linear {
             Packed::F32 { panels, .. } => size_of_val(panels.as_slice()),
             Packed::Bf16 { panels } => size_of_val(panels.as_slice()),
         }
+    }
+
+    /// Multiplications and additions for one row.
+    pub(super) fn operations(&self) -> usize {
+        2 * self.inputs * self.outputs
     }
 
     /// Writes `W x + b` to rows of floats.
@@ -166,6 +192,40 @@ impl Linear {
                     let first = y.line(row + part * GROUP, step);
                     let lines = &mut y.lines[first..first + GROUP];
                     kernels.block_to_lines(group, &self.bias_lines[step], activation, lines, 1);
+                }
+            }
+        });
+    }
+
+    /// Writes `f(W x + b)` times the rows of `gates` as the next product reads it.
+    pub(super) fn activate_gated(
+        &self,
+        x: &Operand,
+        activation: Activation,
+        gates: &[f32],
+        y: &mut Operand,
+        tiles: &mut Bf16Tiles,
+    ) {
+        let (kernels, width) = (tiles.kernels(), self.outputs);
+        y.resize(x.rows(), width);
+        self.products(x, tiles, |row, columns, block, pitch| {
+            let bias = &self.bias[columns.clone()];
+            kernels.activate(block, pitch, bias, activation);
+            let gates = &gates[row * width + columns.start..];
+            kernels.gate((&mut *block, pitch), bias.len(), gates, width);
+            match self.packed {
+                Packed::F32 { .. } => {
+                    let target = &mut y.floats[row * width + columns.start..];
+                    kernels.store_block(block, pitch, &[0.0; 64][..bias.len()], target, width);
+                }
+                Packed::Bf16 { .. } => {
+                    let step = columns.start / STEP;
+                    for (part, group) in block.chunks(GROUP * STEP).enumerate() {
+                        let first = y.line(row + part * GROUP, step);
+                        let lines = &mut y.lines[first..first + GROUP];
+                        let plain = Activation::Identity;
+                        kernels.block_to_lines(group, &[0.0; STEP], plain, lines, 1);
+                    }
                 }
             }
         });

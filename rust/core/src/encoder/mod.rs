@@ -1,22 +1,29 @@
 //! Transformer encoders on the processor: from texts to vectors, without padding.
 //!
-//! Texts become token ids (`tokens`), ids become rows of a block (`model`), the block goes through the
-//! layers (`layer`), each of which is linear maps (`linear`) and attention (`attention`), and each text's
-//! rows become one vector (`pooling`). A row's values depend on its own text only, and every sum runs in
+//! Texts become token ids (`tokens`), ids become rows (`embedding`) of a block (`model`), the block goes
+//! through the layers (`stack`; two kinds, `post_norm` and `pre_norm`), each of which is linear maps (`linear`)
+//! and attention (`attention`), and each text's rows become one vector (`pooling`). A row's values depend on its own text only, and every sum runs in
 //! one order: the same text gives the same bits alone, in any batch and with any number of threads.
 
 mod architecture;
 mod attention;
+mod embedding;
 mod head;
 mod layer;
 mod linear;
 mod model;
+mod modern;
 mod norm;
 mod operand;
 mod pooling;
 mod positions;
+mod post_norm;
+mod pre_norm;
+mod rotation;
+mod stack;
 mod tensors;
 mod tokens;
+mod window;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +31,7 @@ mod tests;
 pub use architecture::{Architecture, Family};
 pub use head::{DenseFile, HeadFiles};
 pub use model::{Model, ModelFiles};
+pub use modern::{Modern, Sight};
 pub use pooling::Pooling;
 pub use tokens::{Side, Tokenizer, Tokens};
 

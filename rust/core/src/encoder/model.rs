@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Precision;
-use super::architecture::{Architecture, Family};
+use super::architecture::Architecture;
+use super::embedding::Embedding;
 use super::head::{Head, HeadFiles};
-use super::layer::{Layer, Scratch};
-use super::norm::Norm;
-use super::positions::DistanceBias;
-use super::tensors::{Table, Tensors};
+use super::layer::Scratch;
+use super::stack::Stack;
+use super::tensors::Tensors;
 use super::tokens::Tokenizer;
 use crate::error::{Error, Result};
 use crate::kernels::Kernels;
@@ -38,12 +38,8 @@ pub struct Model {
     shape: Architecture,
     precision: Precision,
     kernels: Kernels,
-    words: Table,
-    positions: Table,
-    types: Option<Vec<f32>>,
-    norm: Norm,
-    bias: Option<DistanceBias>,
-    layers: Vec<Layer>,
+    embedding: Embedding,
+    layers: Stack,
     head: Head,
 }
 
@@ -56,55 +52,11 @@ impl Model {
     pub fn load(files: &ModelFiles, precision: Precision, kernels: Kernels) -> Result<Self> {
         let shape = Architecture::parse(&files.config)?;
         let tensors = Tensors::open(&files.weights)?;
-        let prefix = tensors.prefix(
-            &["", "bert.", "roberta.", "mpnet.", "distilbert."],
-            "embeddings.word_embeddings.weight",
-        );
-        let of = |name: &str| format!("{prefix}{name}");
-        let hidden = shape.hidden;
-        let typed = matches!(shape.family, Family::Bert | Family::Roberta);
-        let types = if typed {
-            // Texts are of type 0 throughout.
-            let name = of("embeddings.token_type_embeddings.weight");
-            let rows = tensors.rows(&name)?;
-            Some(tensors.values(&name, &[rows, hidden])?[..hidden].to_vec())
-        } else {
-            None
-        };
-        let bias = if shape.family == Family::Mpnet {
-            let name = of("encoder.relative_attention_bias");
-            Some(DistanceBias::read(
-                &tensors,
-                &name,
-                (shape.buckets, shape.heads),
-                shape.max_tokens,
-            )?)
-        } else {
-            None
-        };
-        let stem = if shape.family == Family::DistilBert { "transformer" } else { "encoder" };
-        let layers = (0..shape.layers)
-            .map(|i| {
-                let name = format!("{prefix}{stem}.layer.{i}.");
-                Layer::read(&tensors, &name, &shape, (precision, kernels))
-            })
-            .collect::<Result<_>>()?;
+        let (embedding, prefix) = Embedding::read(&tensors, &shape)?;
         Ok(Self {
-            words: tensors.table(
-                &of("embeddings.word_embeddings.weight"),
-                shape.vocabulary,
-                hidden,
-            )?,
-            positions: tensors.table(
-                &of("embeddings.position_embeddings.weight"),
-                shape.first_position + shape.max_tokens,
-                hidden,
-            )?,
-            types,
-            norm: Norm::read(&tensors, &of("embeddings.LayerNorm"), hidden, shape.epsilon)?,
-            bias,
-            layers,
-            head: Head::read(&files.head, hidden, kernels)?,
+            embedding,
+            layers: Stack::read(&tensors, prefix, &shape, (precision, kernels))?,
+            head: Head::read(&files.head, shape.hidden, kernels)?,
             shape,
             precision,
             kernels,
@@ -154,14 +106,13 @@ impl Model {
     /// Bytes of the packed weights.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.layers.iter().map(Layer::bytes).sum()
+        self.layers.bytes()
     }
 
     /// Multiplications and additions of the linear maps for one token, which is what a product costs.
     #[must_use]
     pub fn operations_per_token(&self) -> usize {
-        let shape = &self.shape;
-        2 * shape.layers * (4 * shape.hidden * shape.hidden + 2 * shape.hidden * shape.inner)
+        self.layers.operations()
     }
 
     /// The vectors of texts, one after another.
@@ -240,23 +191,11 @@ impl Model {
         let mut ends = Vec::with_capacity(block.len());
         let mut held = Vec::new();
         for &text in block {
-            for (place, &id) in ids[offsets[text]..offsets[text + 1]].iter().enumerate() {
-                let start = rows.len();
-                rows.resize(start + hidden, 0.0);
-                let row = &mut rows[start..];
-                self.words.add_row(id as usize, row, self.kernels, &mut held);
-                if let Some(types) = &self.types {
-                    self.kernels.add(types, row);
-                }
-                let position = self.shape.first_position + place;
-                self.positions.add_row(position, row, self.kernels, &mut held);
-            }
+            let own = &ids[offsets[text]..offsets[text + 1]];
+            self.embedding.append(own, &mut rows, &mut held, self.kernels);
             ends.push(rows.len() / hidden);
         }
-        self.norm.apply(&mut rows, self.kernels);
-        for layer in &self.layers {
-            layer.forward(&mut rows, &ends, self.bias.as_ref(), scratch);
-        }
+        self.layers.forward(&mut rows, &ends, scratch);
         let mut start = 0;
         for (&text, &end) in block.iter().zip(&ends) {
             found.push((

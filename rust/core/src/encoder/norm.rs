@@ -24,6 +24,21 @@ impl Norm {
         })
     }
 
+    /// Reads `name.weight`, and `name.bias` if there is one.
+    pub(super) fn read_shifted(
+        tensors: &Tensors,
+        name: &str,
+        width: usize,
+        epsilon: f32,
+        is_shifted: bool,
+    ) -> Result<Self> {
+        if is_shifted {
+            return Self::read(tensors, name, width, epsilon);
+        }
+        let weight = tensors.values(&format!("{name}.weight"), &[width])?;
+        Ok(Self { weight, bias: vec![0.0; width], epsilon })
+    }
+
     /// Normalises each row in place.
     pub(super) fn apply(&self, rows: &mut [f32], kernels: Kernels) {
         for row in rows.chunks_exact_mut(self.weight.len()) {

@@ -1,5 +1,7 @@
 //! MPNet's bias of attention by the distance of two tokens.
 
+use std::ops::Range;
+
 use super::tensors::Tensors;
 use crate::error::Result;
 
@@ -31,9 +33,9 @@ impl DistanceBias {
         Ok(Self { most, by_head })
     }
 
-    /// The biases of one token towards all tokens of its text.
-    pub(super) fn row(&self, head: usize, token: usize, tokens: usize) -> &[f32] {
-        &self.by_head[head][self.most - 1 - token..][..tokens]
+    /// The biases of one token towards some tokens of its text.
+    pub(super) fn row(&self, head: usize, token: usize, keys: Range<usize>) -> &[f32] {
+        &self.by_head[head][self.most - 1 + keys.start - token..][..keys.len()]
     }
 }
 
@@ -69,7 +71,8 @@ mod tests {
     fn a_row_is_cut_from_the_distances() {
         let by_head = vec![(-3..=3).map(|d| d as f32).collect()];
         let bias = DistanceBias { most: 4, by_head };
-        assert_eq!(bias.row(0, 0, 3), [0.0, 1.0, 2.0]);
-        assert_eq!(bias.row(0, 2, 4), [-2.0, -1.0, 0.0, 1.0]);
+        assert_eq!(bias.row(0, 0, 0..3), [0.0, 1.0, 2.0]);
+        assert_eq!(bias.row(0, 2, 0..4), [-2.0, -1.0, 0.0, 1.0]);
+        assert_eq!(bias.row(0, 2, 1..3), [-1.0, 0.0]);
     }
 }

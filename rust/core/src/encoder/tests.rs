@@ -1,11 +1,15 @@
 //! A whole model against the formulas, written out plainly in `f64`; and files that are not models.
 
+mod formulas;
+mod modern_bert;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize};
 
+use self::formulas::{Rows, add, attention, gelu, get, linear, norm, pooled};
 use super::{HeadFiles, Model, ModelFiles, Pooling, Precision};
 use crate::error::Error;
 use crate::kernels::{Isa, Kernels};
@@ -24,15 +28,20 @@ const CONFIG: &str = r#"{"model_type": "bert", "hidden_size": 64, "num_hidden_la
 
 type Weights = HashMap<String, (Vec<usize>, Vec<f32>)>;
 
-/// Seeded weights of a small BERT, spread so that each part of a layer matters.
-fn weights() -> Weights {
+/// Seeded values around 0, half a spread to each side.
+fn values_of() -> impl FnMut(f32) -> f32 {
     let mut state = 88_172_645_463_325_252_u64;
-    let mut draw = |spread: f32| {
+    move |spread: f32| {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
         ((state >> 40) as f32 / (1 << 24) as f32 - 0.5) * spread
-    };
+    }
+}
+
+/// Seeded weights of a small BERT, spread so that each part of a layer matters.
+fn weights() -> Weights {
+    let mut draw = values_of();
     let mut found = Weights::new();
     let mut add = |name: String, shape: &[usize], base: f32, spread: f32| {
         let values = (0..shape.iter().product()).map(|_| base + draw(spread)).collect();
@@ -110,92 +119,28 @@ fn load(path: &Scratch, config: &str, precision: Precision, isa: Isa) -> Result<
 
 /// The formulas of BERT, one text at a time.
 fn plain(weights: &Weights, ids: &[u32]) -> Vec<f64> {
-    let get = |name: &str| -> Vec<f64> { weights[name].1.iter().map(|&x| f64::from(x)).collect() };
-    let linear = |rows: &[Vec<f64>], name: &str| -> Vec<Vec<f64>> {
-        let (weight, bias) = (get(&format!("{name}.weight")), get(&format!("{name}.bias")));
-        let one = |row: &Vec<f64>| {
-            let width = row.len();
-            let dot =
-                |i: usize| row.iter().zip(&weight[i * width..]).map(|(a, b)| a * b).sum::<f64>();
-            (0..bias.len()).map(|i| dot(i) + bias[i]).collect()
-        };
-        rows.iter().map(one).collect()
+    let [words, places, types] = ["word", "position", "token_type"]
+        .map(|name| get(weights, &format!("embeddings.{name}_embeddings.weight")));
+    let one = |(at, &id): (usize, &u32)| {
+        let sum = |i| words[id as usize * HIDDEN + i] + places[at * HIDDEN + i] + types[i];
+        (0..HIDDEN).map(sum).collect()
     };
-    let norm = |rows: &mut [Vec<f64>], name: &str| {
-        let (weight, bias) = (get(&format!("{name}.weight")), get(&format!("{name}.bias")));
-        for row in rows {
-            let n = row.len() as f64;
-            let mean = row.iter().sum::<f64>() / n;
-            let variance = row.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
-            for (i, value) in row.iter_mut().enumerate() {
-                *value = (*value - mean) / (variance + 1e-12).sqrt() * weight[i] + bias[i];
-            }
-        }
-    };
-    let gelu = |x: f64| {
-        // Simpson's rule for the share of the normal distribution between 0 and x.
-        let (steps, density) = (400, |t: f64| (-0.5 * t * t).exp() / std::f64::consts::TAU.sqrt());
-        let h = x / f64::from(steps);
-        let part = |i: i32| {
-            let t = f64::from(i) * h;
-            density(t) + 4.0 * density(t + h / 2.0) + density(t + h)
-        };
-        x * (0.5 + (0..steps).map(part).sum::<f64>() * h / 6.0)
-    };
-    let (words, places) =
-        (get("embeddings.word_embeddings.weight"), get("embeddings.position_embeddings.weight"));
-    let types = get("embeddings.token_type_embeddings.weight");
-    let mut rows: Vec<Vec<f64>> = ids
-        .iter()
-        .enumerate()
-        .map(|(at, &id)| {
-            (0..HIDDEN)
-                .map(|i| words[id as usize * HIDDEN + i] + places[at * HIDDEN + i] + types[i])
-                .collect()
-        })
-        .collect();
+    let mut rows: Rows = ids.iter().enumerate().map(one).collect();
+    let norm = |rows: &mut [Vec<f64>], name: &str| norm(weights, rows, name, 1e-12);
     norm(&mut rows, "embeddings.LayerNorm");
-    let width = HIDDEN / HEADS;
     for layer in 0..LAYERS {
         let of = |part: &str| format!("encoder.layer.{layer}.{part}");
         let [queries, keys, values] = ["query", "key", "value"]
-            .map(|part| linear(&rows, &of(&format!("attention.self.{part}"))));
-        let mut mixed = vec![vec![0.0; HIDDEN]; rows.len()];
-        for head in 0..HEADS {
-            let columns = head * width..(head + 1) * width;
-            for (token, mixture) in mixed.iter_mut().enumerate() {
-                let scores: Vec<f64> = keys
-                    .iter()
-                    .map(|key| {
-                        let dot: f64 = columns.clone().map(|i| queries[token][i] * key[i]).sum();
-                        (dot / (width as f64).sqrt()).exp()
-                    })
-                    .collect();
-                let total: f64 = scores.iter().sum();
-                for i in columns.clone() {
-                    mixture[i] =
-                        scores.iter().zip(&values).map(|(s, value)| s * value[i]).sum::<f64>()
-                            / total;
-                }
-            }
-        }
-        let add = |rows: &mut [Vec<f64>], more: &[Vec<f64>]| {
-            for (row, more) in rows.iter_mut().zip(more) {
-                row.iter_mut().zip(more).for_each(|(a, b)| *a += b);
-            }
-        };
-        add(&mut rows, &linear(&mixed, &of("attention.output.dense")));
+            .map(|part| linear(weights, &rows, &of(&format!("attention.self.{part}"))));
+        let mixed = attention([&queries, &keys, &values], HEADS, |_, _| true);
+        add(&mut rows, &linear(weights, &mixed, &of("attention.output.dense")));
         norm(&mut rows, &of("attention.output.LayerNorm"));
-        let mut inner = linear(&rows, &of("intermediate.dense"));
+        let mut inner = linear(weights, &rows, &of("intermediate.dense"));
         inner.iter_mut().flatten().for_each(|x| *x = gelu(*x));
-        add(&mut rows, &linear(&inner, &of("output.dense")));
+        add(&mut rows, &linear(weights, &inner, &of("output.dense")));
         norm(&mut rows, &of("output.LayerNorm"));
     }
-    let mean: Vec<f64> = (0..HIDDEN)
-        .map(|i| rows.iter().map(|row| row[i]).sum::<f64>() / rows.len() as f64)
-        .collect();
-    let length = mean.iter().map(|x| x * x).sum::<f64>().sqrt();
-    mean.iter().map(|x| x / length).collect()
+    pooled(&rows)
 }
 
 /// Texts around every tile's and vector's edge.
@@ -233,13 +178,17 @@ fn every_isa_and_precision_keeps_to_the_formulas_at_every_edge() {
 fn a_text_has_the_same_bits_alone_in_any_batch_and_with_any_threads() {
     let file = Scratch::new("bits.safetensors", &to_file(&weights()));
     let (ids, offsets) = texts();
+    check_bits(&file, CONFIG, &ids, &offsets);
+}
+
+/// Texts alone, together, and with several threads.
+fn check_bits(file: &Scratch, config: &str, ids: &[u32], offsets: &[usize]) {
     for isa in Isa::available() {
         for precision in [Precision::F32, Precision::Bf16] {
-            let model = load(&file, CONFIG, precision, isa).unwrap();
-            let all = model.encode(&ids, &offsets, Some(1), &Control::default()).unwrap();
+            let model = load(file, config, precision, isa).unwrap();
+            let all = model.encode(ids, offsets, Some(1), &Control::default()).unwrap();
             for threads in [2, 5] {
-                let again =
-                    model.encode(&ids, &offsets, Some(threads), &Control::default()).unwrap();
+                let again = model.encode(ids, offsets, Some(threads), &Control::default()).unwrap();
                 assert_eq!(again, all);
             }
             for (text, ends) in offsets.windows(2).enumerate() {

@@ -297,11 +297,13 @@ mod activation;
 mod bf16_tiles;
 mod by_isa;
 mod float_mode;
+mod gate;
 mod layer_norm;
 mod mapped;
 mod memory;
 mod panels;
 mod peak;
+mod rotation;
 mod softmax;
 mod vector_math;
 

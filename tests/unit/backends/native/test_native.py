@@ -33,6 +33,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "camembert": TWO_HEADS,
     "mpnet": {**TWO_HEADS, "hidden_act": "relu"},
     "distilbert": {"dim": 64, "n_heads": 2},
+    "modernbert": TWO_HEADS,
 }
 
 
@@ -72,11 +73,12 @@ def test_each_family_gives_the_vectors_of_torch(family, tmp_path):
     assert not found.truncated.all()
 
 
+@pytest.mark.parametrize("family", ["bert", "modernbert"])
 @pytest.mark.parametrize(
     "pooling", ["cls", "max", "lasttoken", "mean_sqrt_len_tokens", "weightedmean", ["cls", "mean"]]
 )
-def test_each_pooling_gives_the_vectors_of_torch(pooling, tmp_path):
-    folder = make_export_model(tmp_path, "bert", pooling=pooling, after=[], **TWO_HEADS)
+def test_each_pooling_gives_the_vectors_of_torch(pooling, family, tmp_path):
+    folder = make_export_model(tmp_path, family, pooling=pooling, after=[], **TWO_HEADS)
     found = NativeEncoder(folder, precision="f32").encode(TEXTS, role="document").vectors
     assert np.allclose(found, torch_vectors(folder), rtol=2e-4, atol=2e-4)
 

@@ -1,0 +1,109 @@
+//! A layer of BERT and its kin: attention, then two linear maps, each added to what came in and normalised.
+
+use std::sync::Arc;
+
+use super::Precision;
+use super::architecture::Architecture;
+use super::layer::Scratch;
+use super::linear::Linear;
+use super::norm::Norm;
+use super::positions::DistanceBias;
+use super::tensors::Tensors;
+use super::window::Window;
+use crate::error::Result;
+use crate::kernels::{Activation, Kernels};
+
+/// Names of a layer's tensors, after the layer's own.
+pub(super) struct Names {
+    queries_keys_values: [&'static str; 3],
+    mixed: &'static str,
+    after_attention: &'static str,
+    up: &'static str,
+    down: &'static str,
+    after: &'static str,
+}
+
+pub(super) const BERT: Names = Names {
+    queries_keys_values: ["attention.self.query", "attention.self.key", "attention.self.value"],
+    mixed: "attention.output.dense",
+    after_attention: "attention.output.LayerNorm",
+    up: "intermediate.dense",
+    down: "output.dense",
+    after: "output.LayerNorm",
+};
+
+pub(super) const MPNET: Names = Names {
+    queries_keys_values: ["attention.attn.q", "attention.attn.k", "attention.attn.v"],
+    mixed: "attention.attn.o",
+    after_attention: "attention.LayerNorm",
+    ..BERT
+};
+
+pub(super) const DISTILBERT: Names = Names {
+    queries_keys_values: ["attention.q_lin", "attention.k_lin", "attention.v_lin"],
+    mixed: "attention.out_lin",
+    after_attention: "sa_layer_norm",
+    up: "ffn.lin1",
+    down: "ffn.lin2",
+    after: "output_layer_norm",
+};
+
+#[derive(Debug)]
+pub(super) struct PostNorm {
+    joined: Linear,
+    mixed: Linear,
+    after_attention: Norm,
+    up: Linear,
+    down: Linear,
+    after: Norm,
+    activation: Activation,
+    hidden: usize,
+    bias: Option<Arc<DistanceBias>>,
+}
+
+impl PostNorm {
+    pub(super) fn read(
+        tensors: &Tensors,
+        (name, names): (&str, &Names),
+        shape: &Architecture,
+        bias: Option<Arc<DistanceBias>>,
+        form: (Precision, Kernels),
+    ) -> Result<Self> {
+        let (hidden, inner) = (shape.hidden, shape.inner);
+        let of = |part: &str| format!("{name}{part}");
+        let norm = |part: &str| Norm::read(tensors, &of(part), hidden, shape.epsilon);
+        let three = names.queries_keys_values.map(of);
+        Ok(Self {
+            joined: Linear::read_joined(tensors, &three, (hidden, hidden), form)?,
+            mixed: Linear::read(tensors, &of(names.mixed), (hidden, hidden), form)?,
+            after_attention: norm(names.after_attention)?,
+            up: Linear::read(tensors, &of(names.up), (hidden, inner), form)?,
+            down: Linear::read(tensors, &of(names.down), (inner, hidden), form)?,
+            after: norm(names.after)?,
+            activation: shape.activation,
+            hidden,
+            bias,
+        })
+    }
+
+    pub(super) fn linears(&self) -> [&Linear; 4] {
+        [&self.joined, &self.mixed, &self.up, &self.down]
+    }
+
+    pub(super) fn forward(&self, rows: &mut [f32], ends: &[usize], scratch: &mut Scratch) {
+        let Scratch { tiles, attention, input, inner, joined, .. } = scratch;
+        let kernels = tiles.kernels();
+        input.fill(rows, self.hidden, kernels);
+        match attention.precision() {
+            Precision::F32 => self.joined.store(input, &mut joined.floats, tiles),
+            Precision::Bf16 => self.joined.store_lines(input, &mut joined.lines, tiles),
+        }
+        attention.mix_all(joined, ends, (self.bias.as_deref(), Window(None)), input, tiles);
+        self.mixed.accumulate(input, rows, tiles);
+        self.after_attention.apply(rows, kernels);
+        input.fill(rows, self.hidden, kernels);
+        self.up.activate(input, self.activation, inner, tiles);
+        self.down.accumulate(inner, rows, tiles);
+        self.after.apply(rows, kernels);
+    }
+}
