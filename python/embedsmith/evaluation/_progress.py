@@ -10,7 +10,9 @@ __all__ = ["Progress", "Silent"]
 class Progress(Protocol):
     """Listener of an evaluation; every call comes from the calling thread.
 
-    Stages do not overlap: ``begin`` is always answered by ``end``, also when the stage fails.
+    Stages do not overlap: ``begin`` is always answered by ``end``, also when the stage fails. A
+    listener that has a method ``tokens(done, left)`` hears, before ``advance``, how many tokens of
+    an embedding stage were looked at, and an estimate of how many are left.
     """
 
     def begin(self, model: str, stage: str, total: int) -> None:

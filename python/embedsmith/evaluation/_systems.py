@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from embedsmith.evaluation._buckets import Spoken
 from embedsmith.evaluation._encoder_settings import EncoderSettings
 from embedsmith.evaluation._timed import TimedModel
 from embedsmith.evaluation._timing import Throughput
+from embedsmith.evaluation._token_meter import TokenMeter
 from embedsmith.search import Index
 
 if TYPE_CHECKING:
@@ -177,6 +179,7 @@ class DenseSystem:
             self._timed = TimedModel(cast("BatchModel", encoder))
         model = encoder.encoder if isinstance(encoder, CachedEncoder) else encoder
         self._in_batches = hasattr(model, "encode_batch")
+        self._tells_tokens = "token_progress" in inspect.signature(encoder.encode).parameters
         self.paid = bool(getattr(model, "paid", False))
         # Before the width is asked for: a service may have to be paid for that.
         self._meter = getattr(model, "meter", None)
@@ -270,10 +273,10 @@ class DenseSystem:
             none = np.empty(0, np.int64)
             return Embedded(np.empty((0, self._dim), np.float32), none, none.astype(np.bool_), 0)
         progress.begin(self._label, stage, len(texts))
+        meter = TokenMeter(texts, self.encoder_settings.max_tokens, progress)
+        told: Any = {"token_progress": meter.tokens} if self._tells_tokens else {}
         try:
-            return (self._cached or self._timed).encode(
-                texts, role=role, progress=_Increments(progress)
-            )
+            return (self._cached or self._timed).encode(texts, role=role, progress=meter, **told)
         finally:
             progress.end()
 
@@ -390,15 +393,3 @@ class LexicalSystem:
     def close(self) -> None:
         """Release the index."""
         self._model.close()
-
-
-class _Increments:
-    """Turns an encoder's count of texts done into steps."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._done = 0
-
-    def __call__(self, done: int) -> None:
-        self._progress.advance(done - self._done)
-        self._done = done
