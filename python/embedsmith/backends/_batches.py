@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from embedsmith._typing import BoolArray, F32Array, I64Array
 
-__all__ = ["CachedRow", "VectorStore", "encode_texts"]
+__all__ = ["CachedRow", "EncodesInBatches", "VectorStore", "encode_texts"]
 
 # Texts that are tokenised at a time: enough for 512 batches of 32, so that little is lost where two
 # windows meet.
@@ -107,6 +107,53 @@ def encode_texts(
     counts = n_tokens[inverse]
     cut = np.zeros(len(items), dtype=np.bool_) if limit is None else counts > limit
     return Embedded(vectors[inverse], counts, cut, int(found[inverse].sum()))
+
+
+class EncodesInBatches:
+    """Gives a model that computes single batches the ``encode`` of an `Encoder`."""
+
+    def encode(
+        self: BatchModel,
+        texts: Sequence[str],
+        *,
+        role: Role,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+        token_progress: Progress | None = None,
+    ) -> Embedded:
+        """Embed texts, in the caller's order; equal texts are computed once.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Empty strings are embedded like any other.
+        role : {"query", "document"}
+            Chooses the prompt.
+        batch_size : int, optional
+            Texts per forward pass; the encoder's own if None.
+        progress, token_progress : callable, optional
+            Called with the number of texts that are done, and of tokens that were looked at.
+
+        Returns
+        -------
+        Embedded
+            Vectors, token counts, and what was cut.
+
+        Raises
+        ------
+        DataError
+            If an item is not a string that UTF-8 can hold; names its position.
+        NonFiniteError, ModelError
+            If a text's vector cannot be used; names its position.
+        """
+        return encode_texts(
+            self,
+            texts,
+            role=role,
+            batch_size=batch_size,
+            progress=progress,
+            token_progress=token_progress,
+        )
 
 
 class _Done:

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedsmith.backends._batches import encode_texts
+from embedsmith.backends._batches import EncodesInBatches
 from embedsmith.backends._fingerprint import Fingerprint
 from embedsmith.backends._protocol import (
     DEFAULT_BATCH_SIZE,
-    Embedded,
-    Progress,
     Role,
     TokenizedTexts,
 )
@@ -29,7 +27,7 @@ __all__ = ["FakeEncoder"]
 _WORD = re.compile(r"\w+")
 
 
-class FakeEncoder:
+class FakeEncoder(EncodesInBatches):
     """Counts hashed words. For tests: deterministic everywhere, fast, and of no quality at all.
 
     Parameters
@@ -112,25 +110,6 @@ class FakeEncoder:
                 digest = hashlib.blake2b(word.encode("utf-8"), digest_size=8).digest()
                 vectors[row, 1 + int.from_bytes(digest, "little") % (self.dim - 1)] += 1.0
         return vectors
-
-    def encode(
-        self,
-        texts: Sequence[str],
-        *,
-        role: Role,
-        batch_size: int | None = None,
-        progress: Progress | None = None,
-        token_progress: Progress | None = None,
-    ) -> Embedded:
-        """Embed texts; see `BatchModel.encode`."""
-        return encode_texts(
-            self,
-            texts,
-            role=role,
-            batch_size=batch_size,
-            progress=progress,
-            token_progress=token_progress,
-        )
 
     def close(self) -> None:
         """Do nothing: there is nothing to give back."""

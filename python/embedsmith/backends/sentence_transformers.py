@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embedsmith._deps import require
-from embedsmith.backends._batches import encode_texts
+from embedsmith.backends._batches import EncodesInBatches
 from embedsmith.backends._devices import check_device
 from embedsmith.backends._fingerprint import Fingerprint
 from embedsmith.backends._load_report import quiet_loading, refuse_missing_weights
 from embedsmith.backends._model_folder import ModelFolder
 from embedsmith.backends._protocol import (
     DEFAULT_BATCH_SIZE,
-    Embedded,
-    Progress,
     Role,
     TokenizedTexts,
 )
@@ -51,7 +49,7 @@ _LOW_PRECISION_ROWS, _GPU_ROWS = 128, 256
 _LIBRARIES = ("torch", "transformers", "sentence-transformers")
 
 
-class SentenceTransformerEncoder:
+class SentenceTransformerEncoder(EncodesInBatches):
     """Embeds texts with a sentence-transformers model, on this machine and offline.
 
     The folder is checked at once: complete, safetensors only, no code. torch and the weights are
@@ -377,25 +375,6 @@ class SentenceTransformerEncoder:
                 convert_to_numpy=True,
             )
         return np.ascontiguousarray(vectors, dtype=np.float32)
-
-    def encode(
-        self,
-        texts: Sequence[str],
-        *,
-        role: Role,
-        batch_size: int | None = None,
-        progress: Progress | None = None,
-        token_progress: Progress | None = None,
-    ) -> Embedded:
-        """Embed texts; see `BatchModel.encode`."""
-        return encode_texts(
-            self,
-            texts,
-            role=role,
-            batch_size=batch_size,
-            progress=progress,
-            token_progress=token_progress,
-        )
 
     def close(self) -> None:
         """Drop the model. It is loaded again if it is needed again."""

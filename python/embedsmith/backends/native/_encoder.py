@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedsmith import _core
-from embedsmith.backends._batches import encode_texts
-from embedsmith.backends._protocol import Embedded, Progress, Role, TokenizedTexts
+from embedsmith.backends._batches import EncodesInBatches
+from embedsmith.backends._protocol import Role, TokenizedTexts
 from embedsmith.backends.native._precision import Choice, checked_precision, choose
 from embedsmith.backends.native._source import NativeSource
 from embedsmith.exceptions import ModelError
@@ -29,7 +29,7 @@ __all__ = ["NativeEncoder"]
 _TEXTS, _TOKENS = 1024, 32_768
 
 
-class NativeEncoder:
+class NativeEncoder(EncodesInBatches):
     """Embeds texts with a sentence-transformers folder, in the extension alone.
 
     Runs BERT, RoBERTa, XLM-RoBERTa, CamemBERT, MPNet, DistilBERT and ModernBERT on the CPU, without
@@ -202,25 +202,6 @@ class NativeEncoder:
         """Return the vectors of texts that are not tokenised yet."""
         tokenized = self.tokenize(texts, role)
         return self.encode_tokenized(tokenized, np.arange(len(texts), dtype=np.int64))
-
-    def encode(
-        self,
-        texts: Sequence[str],
-        *,
-        role: Role,
-        batch_size: int | None = None,
-        progress: Progress | None = None,
-        token_progress: Progress | None = None,
-    ) -> Embedded:
-        """Embed texts; see `BatchModel.encode`."""
-        return encode_texts(
-            self,
-            texts,
-            role=role,
-            batch_size=batch_size,
-            progress=progress,
-            token_progress=token_progress,
-        )
 
     def close(self) -> None:
         """Drop the weights. They are read again if they are needed again."""

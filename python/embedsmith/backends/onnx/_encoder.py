@@ -12,10 +12,8 @@ import numpy as np
 
 from embedsmith._core import thread_count
 from embedsmith._deps import require
-from embedsmith.backends._batches import encode_texts
+from embedsmith.backends._batches import EncodesInBatches
 from embedsmith.backends._protocol import (
-    Embedded,
-    Progress,
     Role,
     TokenizedTexts,
 )
@@ -46,7 +44,7 @@ GPU_TOKEN_BUDGET = 16_384
 _CPU_ROWS, _GPU_ROWS = 64, 512
 
 
-class OnnxEncoder:
+class OnnxEncoder(EncodesInBatches):
     """Embeds texts with an ONNX graph: an export of embedsmith, or a sentence-transformers folder.
 
     The folder is checked at once: the graph loads no code and no file outside its folder, and an
@@ -378,25 +376,6 @@ class OnnxEncoder:
         if folder.truncate_dim is not None:
             vectors = vectors[:, : folder.truncate_dim]
         return np.ascontiguousarray(vectors)
-
-    def encode(
-        self,
-        texts: Sequence[str],
-        *,
-        role: Role,
-        batch_size: int | None = None,
-        progress: Progress | None = None,
-        token_progress: Progress | None = None,
-    ) -> Embedded:
-        """Embed texts; see `BatchModel.encode`."""
-        return encode_texts(
-            self,
-            texts,
-            role=role,
-            batch_size=batch_size,
-            progress=progress,
-            token_progress=token_progress,
-        )
 
     def close(self) -> None:
         """Drop the sessions. They are made again if they are needed again."""
