@@ -19,9 +19,10 @@ from embedsmith.backends.native import NativeEncoder
 from embedsmith.exceptions import ModelError
 from tests.unit.backends.export.conftest import make_export_model
 
-# Around tiles of 16, 32 and 64 rows and spans of 48 and 256, within windows and far beyond them.
-LENGTHS = (1, 2, 8, 9, 31, 32, 33, 47, 48, 49, 127, 128, 129, 255, 256, 257, 300, 700)
-PLACES = 1024
+# Around tiles of 16, 32 and 64 rows and spans of 48 and 256, within windows and far beyond them;
+# at far places angles are large, and rounded as torch rounds them.
+LENGTHS = (1, 2, 8, 9, 31, 32, 33, 47, 48, 49, 127, 128, 129, 255, 256, 257, 300, 3000)
+PLACES = 4096
 SMALL: dict[str, Any] = {
     "hidden_size": 128,
     "num_hidden_layers": 5,
