@@ -155,6 +155,21 @@ def test_imports_point_down_only() -> None:
     assert breaks(package_sources()) == []
 
 
+def test_a_backend_imports_no_other_but_the_export_that_runs_what_it_wrote() -> None:
+    sources = package_sources()
+    folders = ("api", "export", "native", "onnx")
+    crossing = {
+        (own, other)
+        for own in folders
+        for module, source in sources.items()
+        if module.startswith(f"embedsmith.backends.{own}.")
+        for _, target in imported(source, module, frozenset(sources))
+        for other in folders
+        if other != own and f"{target}.".startswith(f"embedsmith.backends.{other}.")
+    }
+    assert crossing == {("export", "onnx")}
+
+
 def test_imports_form_no_cycle() -> None:
     assert cycle(package_sources()) is None
 

@@ -14,7 +14,7 @@ import pytest
 
 import embedsmith as es
 from embedsmith.backends import load_encoder
-from embedsmith.backends.export._texts import sample_texts
+from embedsmith.backends._sample_texts import sample_texts
 from embedsmith.backends.fake import FakeEncoder
 from embedsmith.exceptions import DataError, NonFiniteError
 

@@ -153,3 +153,5 @@ def test_the_space_of_an_export_is_neither_the_original_s_nor_another_export_s(
     assert one.fingerprint().differences(other.fingerprint()) == ("graph",)
     shorter = dataclasses.replace(one.space, max_tokens=64)
     assert one.fingerprint(shorter).differences(one.fingerprint()) == ("max_tokens",)
+    coarser = dataclasses.replace(one, precision="int8")
+    assert one.fingerprint().differences(coarser.fingerprint()) == ("precision",)

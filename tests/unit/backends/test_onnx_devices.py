@@ -14,7 +14,7 @@ onnxruntime: Any = pytest.importorskip("onnxruntime", reason="needs the extra 'o
 
 from embedsmith.backends import load_encoder  # noqa: E402
 from embedsmith.backends._onnxruntime_packages import RuntimePackage, RuntimePackages  # noqa: E402
-from embedsmith.backends.onnx import OnnxEncoder, _devices  # noqa: E402
+from embedsmith.backends.onnx import OnnxEncoder, _devices, _sessions  # noqa: E402
 from embedsmith.backends.onnx._devices import Device, parse_device  # noqa: E402
 from embedsmith.backends.onnx._sessions import SessionMaker, translated  # noqa: E402
 from embedsmith.backends.onnx._tensorrt import padded_width, provider_options  # noqa: E402
@@ -154,6 +154,70 @@ def test_a_session_that_fell_back_to_the_cpu_is_refused(machine: Any) -> None:
     machine("onnxruntime-gpu")
     with pytest.raises(DeviceError, match="CUDAExecutionProvider did not start"):
         check(Session("CPUExecutionProvider"))
+
+
+class Made:
+    """Stands for ``InferenceSession``: keeps what it was asked, and is a session on CUDA."""
+
+    def __init__(self, *refusals: str) -> None:
+        self.refusals = list(refusals)
+        self.asked: list[tuple[Any, list[str], int]] = []
+
+    def __call__(
+        self, _: bytes, options: Any, *, providers: list[Any], enable_fallback: int
+    ) -> Any:
+        names = [one if isinstance(one, str) else one[0] for one in providers]
+        self.asked.append((options, names, enable_fallback))
+        if self.refusals:
+            raise RuntimeError(self.refusals.pop(0))
+        return Session("CUDAExecutionProvider", "Shape")
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let sessions on CUDA be made, by the stand-in that is returned."""
+
+    def make(*refusals: str) -> Made:
+        stand_in = Made(*refusals)
+        monkeypatch.setattr(_sessions, "check_available", lambda *_: None)
+        monkeypatch.setattr(onnxruntime, "InferenceSession", stand_in)
+        return stand_in
+
+    return make
+
+
+def entry(options: Any, name: str) -> str | None:
+    try:
+        return str(options.get_session_config_entry(f"session.{name}"))
+    except RuntimeError:
+        return None
+
+
+def test_a_session_on_a_gpu_is_forbidden_to_fall_back(made: Any) -> None:
+    stand_in = made()
+    SessionMaker(Path("model.onnx"), b"").on_gpu(CUDA, {})
+    ((options, providers, fallback),) = stand_in.asked
+    assert providers == ["CUDAExecutionProvider"]
+    assert entry(options, "disable_cpu_ep_fallback") == "1"
+    # The library's own, in Python, which makes a session on the CPU in silence.
+    assert fallback == 0
+
+
+def test_a_graph_with_operators_on_shapes_is_asked_for_again_and_watched(made: Any) -> None:
+    stand_in = made("fallback to CPU EP has been explicitly disabled by the user")
+    SessionMaker(Path("model.onnx"), b"").on_gpu(CUDA, {})
+    _, (options, providers, fallback) = stand_in.asked
+    assert providers == ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    assert entry(options, "disable_cpu_ep_fallback") is None
+    assert entry(options, "record_ep_graph_assignment_info") == "1"
+    assert fallback == 0
+
+
+def test_another_refusal_is_not_asked_again(made: Any) -> None:
+    stand_in = made("CUDA failure 999: unknown error")
+    with pytest.raises(DeviceError, match="cannot be loaded on device='cuda': CUDA failure 999"):
+        SessionMaker(Path("model.onnx"), b"").on_gpu(CUDA, {})
+    assert len(stand_in.asked) == 1
 
 
 def test_what_the_runtime_prints_while_loading_is_kept_from_stdout(

@@ -9,7 +9,7 @@ import pytest
 
 import embedsmith as es
 from embedsmith.backends import load_encoder
-from embedsmith.backends.export._texts import sample_texts
+from embedsmith.backends._sample_texts import sample_texts
 from embedsmith.exceptions import DataError, NonFiniteError, ShapeError
 
 TEXTS = sample_texts()

@@ -14,7 +14,9 @@ from embedsmith._core import __version__
 from embedsmith._deps import require
 from embedsmith.backends._export_manifest import ExportManifest
 from embedsmith.backends._resolve import locate_model
+from embedsmith.backends._sample_texts import sample_texts
 from embedsmith.backends._texts import checked_texts
+from embedsmith.backends._transformer_folder import TransformerFolder
 from embedsmith.backends.export._folder import (
     check_target,
     folder_aside,
@@ -29,9 +31,7 @@ from embedsmith.backends.export._plan import plan_for
 from embedsmith.backends.export._post_norm import write_post_norm
 from embedsmith.backends.export._result import ExportResult
 from embedsmith.backends.export._runner import ExportRunner, checking_device
-from embedsmith.backends.export._source import ExportSource
 from embedsmith.backends.export._tail import write_tail
-from embedsmith.backends.export._texts import sample_texts
 from embedsmith.backends.export._tolerance import Tolerance
 from embedsmith.backends.export._weights import Weights
 from embedsmith.backends.sentence_transformers import SentenceTransformerEncoder
@@ -162,7 +162,7 @@ def export_model(
         "document_prompt": document_prompt,
         "truncate_dim": truncate_dim,
     }
-    source = ExportSource.read(found.path, **changes)
+    source = TransformerFolder.read(found.path, **changes)
     original = _Original(found, device, changes)
     stored = {"BF16": "bf16", "F16": "fp16"}.get(_stored(source), precision)
     asked = Tolerance.of(stored if precision == "fp32" else precision, tolerance)
@@ -191,7 +191,7 @@ def export_model(
 
 
 def write_export(
-    source: ExportSource, plan: Plan, folder: Path, name: str, identity: Fingerprint
+    source: TransformerFolder, plan: Plan, folder: Path, name: str, identity: Fingerprint
 ) -> ExportManifest:
     """Write graph, tokenizer and a manifest that claims nothing yet; return the manifest."""
     graph = write_model(source, plan, folder)
@@ -213,7 +213,7 @@ def write_export(
     return manifest
 
 
-def write_model(source: ExportSource, plan: Plan, folder: Path) -> Json:
+def write_model(source: TransformerFolder, plan: Plan, folder: Path) -> Json:
     """Write the graph of a model into a folder; return what the manifest says of it."""
     writer = GraphWriter()
     layers = Layers(writer, plan)
@@ -263,7 +263,7 @@ class _Original:
         return self.encoder.encode(texts, role=role).vectors
 
 
-def _stored(source: ExportSource) -> str:
+def _stored(source: TransformerFolder) -> str:
     """Return the only type of the weights, if all are in half precision."""
     kinds = {dtype for dtype in source.folder.dtypes if dtype in _F32 | {"F16", "BF16"}}
     return next(iter(kinds)) if len(kinds) == 1 else "F32"

@@ -11,7 +11,7 @@ from embedsmith.backends.export._graph import CONTRIB, F16, F32
 from embedsmith.backends.export._layers import Heads, Norm
 
 if TYPE_CHECKING:
-    from embedsmith.backends.export._config import TransformerConfig
+    from embedsmith.backends._transformer_config import TransformerConfig
     from embedsmith.backends.export._layers import Layers
     from embedsmith.backends.export._weights import Weights
 

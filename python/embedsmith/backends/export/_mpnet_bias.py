@@ -11,7 +11,7 @@ from embedsmith.backends.export._graph import I64
 
 if TYPE_CHECKING:
     from embedsmith._typing import I64Array
-    from embedsmith.backends.export._config import TransformerConfig
+    from embedsmith.backends._transformer_config import TransformerConfig
     from embedsmith.backends.export._layers import Layers
     from embedsmith.backends.export._weights import Weights
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from embedsmith._typing import F32Array
 
-__all__ = ["BLOCK", "dequantize_blocks", "quantize_blocks"]
+__all__ = ["BLOCK", "quantize_blocks"]
 
 BLOCK = 32
 # Codes are unsigned, with this for 0.
@@ -46,9 +46,3 @@ def quantize_blocks(weight: F32Array) -> tuple[NDArray[np.uint8], F32Array]:
     scales = np.where(scales > 0, scales, np.float32(1)).astype(np.float32)
     steps = np.clip(np.rint(filled / scales[:, :, None]), -_LARGEST, _LARGEST)
     return (steps + _ZERO).astype(np.uint8), scales
-
-
-def dequantize_blocks(codes: NDArray[np.uint8], scales: F32Array, columns: int) -> F32Array:
-    """Return the matrix that codes and scales stand for."""
-    values = (codes.astype(np.float32) - np.float32(_ZERO)) * scales[:, :, None]
-    return np.ascontiguousarray(values.reshape(len(codes), -1)[:, :columns])

@@ -6,74 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from embedsmith.backends._sentence_modules import DENSE_OPERATORS
 from embedsmith.backends._st_config import pooling_modes
 from embedsmith.backends.export._graph import F16, F32, I32, I64
 from embedsmith.backends.export._layers import Norm
 from embedsmith.backends.export._weights import Weights
-from embedsmith.exceptions import ModelError
 
 if TYPE_CHECKING:
     from embedsmith.backends._model_folder import Module
     from embedsmith.backends.export._layers import Layers
 
-__all__ = ["check_modules", "write_tail"]
-
-POOLINGS = ("mean", "cls", "max", "lasttoken", "mean_sqrt_len_tokens", "weightedmean")
-# torch.nn.modules.activation.Tanh and torch.nn.Tanh are the same class.
-_DENSE_ACTIVATIONS = {"Identity": "", "Tanh": "Tanh", "ReLU": "Relu", "Sigmoid": "Sigmoid"}
-_DENSE_ACTIVATIONS["GELU"] = "Gelu"
-
-
-def check_modules(modules: tuple[Module, ...]) -> None:
-    """Refuse by name, before anything is read, what `write_tail` does not write.
-
-    Raises
-    ------
-    ModelError
-        Naming the module and the backend that runs it.
-    """
-    kinds = [module.kind for module in modules]
-    if kinds[0] != "Transformer":
-        raise _refused(modules[0], "no transformer comes first")
-    if kinds[1:2] != ["Pooling"]:
-        raise _refused(modules[min(1, len(kinds) - 1)], "a Pooling has to follow the Transformer")
-    for module in modules[1:]:
-        if module.kind == "Pooling":
-            _check_pooling(module)
-        elif module.kind == "Dense":
-            _check_dense(module)
-        elif module.kind not in ("Normalize", "Dropout", "LayerNorm"):
-            raise _refused(module, "this module is not known")
-    if kinds.count("Pooling") != 1:
-        raise _refused(modules[-1], "there are two Poolings")
-
-
-def _check_pooling(module: Module) -> None:
-    for mode in pooling_modes(module.config):
-        if mode not in POOLINGS:
-            raise _refused(module, f"the pooling {mode!r} is not known")
-    if module.config.get("include_prompt", True) is False:
-        raise _refused(module, "it leaves the prompt's tokens out (include_prompt)")
-
-
-def _check_dense(module: Module) -> None:
-    named = str(module.config.get("activation_function", "torch.nn.modules.activation.Tanh"))
-    config = module.config
-    if named.rsplit(".", 1)[-1] not in _DENSE_ACTIVATIONS:
-        raise _refused(module, f"its activation {named} is not known")
-    names = {config.get("module_input_name"), config.get("module_output_name")}
-    if not names <= {None, "sentence_embedding"}:
-        raise _refused(module, "it works on token vectors (module_input_name)")
-    if config.get("use_residual"):
-        raise _refused(module, "it adds its input (use_residual)")
-
-
-def _refused(module: Module, reason: str) -> ModelError:
-    msg = (
-        f"{module.folder}: the module {module.kind} cannot be exported: {reason}. "
-        "Run the model with the torch backend: st:MODEL."
-    )
-    return ModelError(msg)
+__all__ = ["write_tail"]
 
 
 def write_tail(
@@ -123,7 +66,7 @@ def _dense(layers: Layers, x: str, width: int, number: int, module: Module) -> t
         bias = weights.read("linear.bias", (columns,))
         y = graph.op("Add", y, graph.constant(f"module.{number}.bias", bias))
     named = str(config.get("activation_function", "Tanh")).rsplit(".", 1)[-1]
-    operator = _DENSE_ACTIVATIONS[named]
+    operator = DENSE_OPERATORS[named]
     return (graph.op(operator, y) if operator else y), columns
 
 

@@ -1,9 +1,8 @@
-"""The texts on which an export is compared with its original: of all lengths, or the user's own."""
+"""The user's own texts, on which an export is compared with its original."""
 
 from __future__ import annotations
 
 import json
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from embedsmith.exceptions import DataError, ParseError
@@ -11,31 +10,9 @@ from embedsmith.exceptions import DataError, ParseError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["read_texts", "sample_texts"]
+__all__ = ["read_texts"]
 
-_WORDS = (1, 2, 3, 5, 8, 13, 21, 34)
-_JOINED = (2, 4, 8, 16)
 _MOST = 100_000_000
-
-
-def sample_texts() -> list[str]:
-    """Return the texts that come with embedsmith, from one word to about a thousand.
-
-    Sentences and passages written for this purpose in many languages and scripts; starts of them,
-    and passages put together, fill the lengths between and beyond.
-    """
-    file = resources.files("embedsmith.backends.export").joinpath("calibration.txt")
-    lines = file.read_text(encoding="utf-8").splitlines()
-    starts = [
-        " ".join(line.split()[:count]) for line, count in zip(lines, 4 * _WORDS, strict=False)
-    ]
-    passages = lines[:14]
-    joined = [
-        " ".join((passages * 2)[start : start + count])
-        for count in _JOINED
-        for start in range(0, len(passages), 5)
-    ]
-    return list(dict.fromkeys([*lines, *starts, *joined]))
 
 
 def read_texts(file: Path) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from embedsmith import _core
-from embedsmith.backends.export._texts import sample_texts
+from embedsmith.backends._sample_texts import sample_texts
 from embedsmith.exceptions import DeviceError, ModelError
 
 if TYPE_CHECKING:

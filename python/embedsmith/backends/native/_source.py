@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedsmith import _core
 from embedsmith.backends._st_config import pooling_modes
-from embedsmith.backends.export._source import ExportSource
+from embedsmith.backends._transformer_folder import TransformerFolder
 from embedsmith.exceptions import ModelError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class NativeSource:
     """A checked model folder whose layers run natively."""
 
     path: Path
-    source: ExportSource
+    source: TransformerFolder
 
     @classmethod
     def read(cls, path: Path, **changes: Any) -> NativeSource:
@@ -45,7 +45,7 @@ class NativeSource:
         ModelError
             If something in it does not run natively; names it, and what runs it instead.
         """
-        source = ExportSource.read(path, **changes)
+        source = TransformerFolder.read(path, **changes)
         if source.config.family not in FAMILIES:
             msg = (
                 f"{path} is of the family {source.config.family!r}; {', '.join(FAMILIES)} run "
@@ -139,7 +139,7 @@ def why_not_native(path: Path) -> str | None:
     return None
 
 
-def _config(source: ExportSource) -> str:
+def _config(source: TransformerFolder) -> str:
     return (source.folder.modules[0].folder / "config.json").read_text(encoding="utf-8")
 
 

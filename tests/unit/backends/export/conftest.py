@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from embedsmith.backends.export._texts import sample_texts
+from embedsmith.backends._sample_texts import sample_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from embedsmith.backends._sample_texts import sample_texts
+from embedsmith.backends._transformer_folder import TransformerFolder
 from embedsmith.backends.export._export import write_export, write_model
 from embedsmith.backends.export._layers import Plan
 from embedsmith.backends.export._mpnet_bias import bucket_of
 from embedsmith.backends.export._runner import ExportRunner
-from embedsmith.backends.export._source import ExportSource
-from embedsmith.backends.export._texts import sample_texts
 from embedsmith.backends.sentence_transformers import SentenceTransformerEncoder
 from tests.unit.backends.export.conftest import CONFIGS, make_export_model
 
@@ -28,7 +28,7 @@ TEXTS = [*sample_texts()[:24:2], *sample_texts()[-2:], "", "<pad> in the <pad> m
 
 def written(model: Path, folder: Path, plan: Plan) -> tuple[F32Array, dict[str, Any]]:
     """Return what a graph of the model answers to the texts, and what is said of it."""
-    source = ExportSource.read(model)
+    source = TransformerFolder.read(model)
     folder.mkdir()
     identity = source.declared.fingerprint(source.folder)
     graph = write_export(source, plan, folder, "made", identity).graph
@@ -52,6 +52,23 @@ def test_each_family_gives_the_vectors_of_transformers(
     np.testing.assert_allclose(fused, expected, atol=5e-6)
     assert graph["fused_layers"] == 0
     assert fused_graph["fused_layers"] == graph["layers"] == 3
+
+
+@pytest.mark.parametrize(
+    ("family", "room"), [("bert", 40), ("roberta", 38), ("mpnet", 38), ("distilbert", 40)]
+)
+def test_texts_are_cut_where_the_table_of_places_ends(
+    tmp_path: Path, family: str, room: int
+) -> None:
+    """Families that count places from the one after the padding's have as many fewer.
+
+    torch is no measure: it fails at a text that long.
+    """
+    model = make_export_model(tmp_path, family, max_position_embeddings=40)
+    source = TransformerFolder.read(model)
+    assert source.space.max_tokens == room
+    answer, _ = written(model, tmp_path / "out", Plan("fp32", "cpu", fused=False))
+    assert np.isfinite(answer).all()
 
 
 @pytest.mark.parametrize("family", ["bert", "modernbert"])
@@ -80,7 +97,7 @@ def test_bf16_rounds_the_products_only(families: Callable[[str], Path], tmp_path
     from tokenizers import Tokenizer
 
     model = families("bert")
-    source = ExportSource.read(model)
+    source = TransformerFolder.read(model)
     write_model(source, Plan("bf16", "cuda", fused=False), tmp_path)
     plain, _ = written(model, tmp_path / "plain", Plan("fp32", "cpu", fused=False))
     tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))

@@ -15,8 +15,9 @@ import pytest
 
 from embedsmith.backends import export_model
 from embedsmith.backends._export_manifest import ExportManifest
+from embedsmith.backends._sample_texts import sample_texts
 from embedsmith.backends.export._folder import folder_aside
-from embedsmith.backends.export._texts import read_texts, sample_texts
+from embedsmith.backends.export._texts import read_texts
 from embedsmith.exceptions import DataError, ModelError, OutputError, ParseError
 from tests.unit.backends.export.conftest import make_export_model
 

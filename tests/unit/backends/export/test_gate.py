@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from embedsmith.backends._sample_texts import sample_texts
 from embedsmith.backends.export import _export as exporting
 from embedsmith.backends.export import _layers, _tail, export_model
 from embedsmith.backends.export._gate import batch_invariance, check_parity, cosines
 from embedsmith.backends.export._retrieval import compare_retrieval
-from embedsmith.backends.export._texts import sample_texts
 from embedsmith.backends.export._tolerance import Tolerance
 from embedsmith.datasets import Corpus, Dataset, Qrels, Queries
 from embedsmith.exceptions import DeviceError, ModelError, NonFiniteError, ParityError, ShapeError

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from embedsmith.backends import export_model, load_encoder, resolve_model
+from embedsmith.backends._sample_texts import sample_texts
 from embedsmith.backends.export._gate import cosines
-from embedsmith.backends.export._texts import sample_texts
 from embedsmith.exceptions import ModelError
 from tests.unit.backends.export.packed_e5 import write_folder
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from embedsmith import _core
 from embedsmith.backends import load_encoder, resolve_model
 from embedsmith.backends._packaged import PACKAGED
-from embedsmith.backends.export._texts import sample_texts
+from embedsmith.backends._sample_texts import sample_texts
 from embedsmith.backends.native import NativeEncoder
 from embedsmith.exceptions import DeviceError, ModelError
 from tests.integration.test_odd_texts import ODD, SCRIPTS

@@ -1,4 +1,4 @@
-"""What is exported: a model folder that was found to be writable as a graph."""
+"""A model folder whose transformer and modules are known: what is exported, and runs natively."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from embedsmith.backends._export_manifest import ExportedSpace
 from embedsmith.backends._model_folder import ModelFolder, read_json
+from embedsmith.backends._post_norm_names import POST_NORM
+from embedsmith.backends._sentence_modules import check_modules
 from embedsmith.backends._st_config import SpaceConfig, read_space
-from embedsmith.backends.export._config import TransformerConfig
-from embedsmith.backends.export._post_norm import POST_NORM
-from embedsmith.backends.export._tail import check_modules
+from embedsmith.backends._transformer_config import TransformerConfig
 from embedsmith.exceptions import ModelError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["ExportSource"]
+__all__ = ["TransformerFolder"]
 
 
 @dataclass(frozen=True)
-class ExportSource:
+class TransformerFolder:
     """A checked model folder with its transformer's sizes and its space."""
 
     folder: ModelFolder
@@ -30,7 +30,7 @@ class ExportSource:
     space: ExportedSpace
 
     @classmethod
-    def read(cls, path: Path, **changes: Any) -> ExportSource:
+    def read(cls, path: Path, **changes: Any) -> TransformerFolder:
         """Check a folder.
 
         Parameters
