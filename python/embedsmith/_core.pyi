@@ -174,6 +174,7 @@ def write_qrels_table(
 # Encoders
 
 def has_fast_bf16() -> bool: ...
+def has_fast_int8() -> bool: ...
 def check_native_config(config: str) -> None: ...
 
 @final
@@ -191,6 +192,7 @@ class NativeModel:
         max_tokens: int,
         truncation_side: str,
         precision: str,
+        ranges: NDArray[np.float32] | None = None,
     ) -> NativeModel: ...
     def tokenize(
         self, texts: Sequence[str], threads: int | None = None
@@ -202,6 +204,12 @@ class NativeModel:
         threads: int | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> NDArray[np.float32]: ...
+    def survey(
+        self,
+        ids: NDArray[np.uint32],
+        offsets: NDArray[np.int64],
+        threads: int | None = None,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
     @property
     def dim(self) -> int: ...
     @property

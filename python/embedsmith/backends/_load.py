@@ -85,9 +85,9 @@ def load_encoder(
     precision : {"fp32", "bf16", "fp16", "auto"}, optional
         What a model of sentence-transformers computes in: ``"bf16"`` on a CPU with AVX-512 BF16 or
         AMX (about three times as fast) or a GPU, ``"fp16"`` on a GPU. A native model takes
-        ``"fp32"``, ``"bf16"`` or ``"auto"``, its default: bf16 where the processor multiplies it
-        fast and the vectors stay near those of fp32. Part of the fingerprint. An ONNX graph has
-        its own.
+        ``"fp32"``, ``"bf16"``, ``"int8"`` or ``"auto"``, its default: the fastest on this
+        processor whose vectors stay near those of fp32. Part of the fingerprint. An ONNX graph
+        has its own.
     cache : path, EmbeddingCache, False or None, default None
         Folder of the embeddings; None is the user's cache folder (or ``$EMBEDSMITH_CACHE``), False
         keeps none.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from importlib import resources
 
-__all__ = ["sample_texts"]
+__all__ = ["sample_digest", "sample_texts"]
 
 _WORDS = (1, 2, 3, 5, 8, 13, 21, 34)
 _JOINED = (2, 4, 8, 16)
@@ -28,3 +29,8 @@ def sample_texts() -> list[str]:
         for start in range(0, len(passages), 5)
     ]
     return list(dict.fromkeys([*lines, *starts, *joined]))
+
+
+def sample_digest() -> str:
+    """Return the start of the SHA-256 of those texts: what is fitted to them carries it."""
+    return hashlib.sha256("\0".join(sample_texts()).encode()).hexdigest()[:16]

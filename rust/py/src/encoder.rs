@@ -7,7 +7,7 @@ use embedsmith_core::encoder::{
 };
 use embedsmith_core::error::Error;
 use embedsmith_core::kernels::Activation;
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 
@@ -19,6 +19,9 @@ use crate::search::kernels;
 /// Token ids, their offsets by text, and each text's tokens before it was cut.
 type TokenArrays<'py> =
     (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>);
+
+/// Vectors of texts, and how large inputs of maps got.
+type VectorsAndRanges<'py> = (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray2<f32>>);
 
 /// Tokens from which on a call is worth a thread that looks for Ctrl-C.
 const LONG: usize = 4096;
@@ -34,7 +37,7 @@ struct NativeModel {
 impl NativeModel {
     #[new]
     #[pyo3(signature = (*, config, weights, tokenizer, poolings, dense, normalize, columns,
-        max_tokens, truncation_side, precision))]
+        max_tokens, truncation_side, precision, ranges=None))]
     #[allow(clippy::too_many_arguments, reason = "the typed Python face names them")]
     fn new(
         py: Python<'_>,
@@ -48,6 +51,7 @@ impl NativeModel {
         max_tokens: usize,
         truncation_side: &str,
         precision: &str,
+        ranges: Option<PyReadonlyArray2<'_, f32>>,
     ) -> PyResult<Self> {
         let poolings = poolings
             .iter()
@@ -65,6 +69,7 @@ impl NativeModel {
         let precision = match precision {
             "f32" => Precision::F32,
             "bf16" => Precision::Bf16,
+            "int8" => Precision::Int8,
             other => return Err(unknown("precision", other)),
         };
         let side = match truncation_side {
@@ -73,9 +78,13 @@ impl NativeModel {
             other => return Err(unknown("truncation_side", other)),
         };
         let kernels = kernels()?;
+        let ranges: Vec<Vec<f32>> = match &ranges {
+            Some(ranges) => ranges.as_array().outer_iter().map(|row| row.to_vec()).collect(),
+            None => Vec::new(),
+        };
         py.detach(|| {
             let files = ModelFiles { config, weights, head };
-            let model = Model::load(&files, precision, kernels)?;
+            let model = Model::load_with_ranges(&files, precision, kernels, &ranges)?;
             if max_tokens > model.max_tokens() {
                 let problem = format!(
                     "max_tokens is {max_tokens}, and the model has {} positions",
@@ -120,22 +129,32 @@ impl NativeModel {
         threads: Option<usize>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-        let (ids, offsets) = (contiguous("ids", &ids)?, contiguous("offsets", &offsets)?);
-        let rising = offsets.first() == Some(&0)
-            && offsets.windows(2).all(|ends| ends[0] <= ends[1])
-            && offsets.last().is_some_and(|&last| usize::try_from(last) == Ok(ids.len()));
-        if !rising {
-            return Err(ShapeError::new_err(format!(
-                "offsets do not rise from 0 to {}, the number of ids; pass those of tokenize().",
-                ids.len()
-            )));
-        }
-        let offsets: Vec<usize> = offsets.iter().map(|&offset| offset as usize).collect();
+        let ids = contiguous("ids", &ids)?;
+        let offsets = rising(contiguous("offsets", &offsets)?, ids.len())?;
         let texts = offsets.len() - 1;
         let vectors = interrupt::run(py, ids.len() >= LONG, progress.as_ref(), |control| {
             self.model.encode(ids, &offsets, threads, control)
         })?;
         vectors.into_pyarray(py).reshape([texts, self.model.dim()])
+    }
+
+    /// The vectors of texts, and the largest size of each input of the maps that follow a normalisation,
+    /// two rows a layer.
+    #[pyo3(signature = (ids, offsets, threads=None))]
+    fn survey<'py>(
+        &self,
+        py: Python<'py>,
+        ids: PyReadonlyArray1<'py, u32>,
+        offsets: PyReadonlyArray1<'py, i64>,
+        threads: Option<usize>,
+    ) -> PyResult<VectorsAndRanges<'py>> {
+        let ids = contiguous("ids", &ids)?;
+        let offsets = rising(contiguous("offsets", &offsets)?, ids.len())?;
+        let (vectors, ranges) = interrupt::run(py, ids.len() >= LONG, None, |control| {
+            self.model.survey(ids, &offsets, threads, control)
+        })?;
+        let shape = [offsets.len() - 1, self.model.dim()];
+        Ok((vectors.into_pyarray(py).reshape(shape)?, PyArray2::from_vec2(py, &ranges)?))
     }
 
     /// Columns of a vector.
@@ -169,6 +188,19 @@ impl NativeModel {
     }
 }
 
+/// Offsets that rise from 0 to the number of ids.
+fn rising(offsets: &[i64], ids: usize) -> PyResult<Vec<usize>> {
+    let rising = offsets.first() == Some(&0)
+        && offsets.windows(2).all(|ends| ends[0] <= ends[1])
+        && offsets.last().is_some_and(|&last| usize::try_from(last) == Ok(ids));
+    if !rising {
+        return Err(ShapeError::new_err(format!(
+            "offsets do not rise from 0 to {ids}, the number of ids; pass those of tokenize()."
+        )));
+    }
+    Ok(offsets.iter().map(|&offset| offset as usize).collect())
+}
+
 /// The function of a dense map, as sentence-transformers writes it: the name of a torch class.
 fn activation(name: &str) -> PyResult<Activation> {
     Ok(match name.rsplit('.').next().unwrap_or_default() {
@@ -191,6 +223,7 @@ fn unknown(what: &str, name: &str) -> PyErr {
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<NativeModel>()?;
     module.add_function(wrap_pyfunction!(has_fast_bf16, module)?)?;
+    module.add_function(wrap_pyfunction!(has_fast_int8, module)?)?;
     module.add_function(wrap_pyfunction!(check_native_config, module)?)
 }
 
@@ -204,4 +237,10 @@ fn has_fast_bf16() -> PyResult<bool> {
 #[pyfunction]
 fn check_native_config(config: &str) -> PyResult<()> {
     Architecture::parse(config).map(|_| ()).map_err(|error| to_py(&error))
+}
+
+/// Whether products of 8-bit codes are faster here than those of floats.
+#[pyfunction]
+fn has_fast_int8() -> PyResult<bool> {
+    Ok(kernels()?.has_fast_codes())
 }

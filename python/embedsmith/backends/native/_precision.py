@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from embedsmith import _core
@@ -10,7 +10,7 @@ from embedsmith.backends._sample_texts import sample_texts
 from embedsmith.exceptions import DeviceError, ModelError
 
 if TYPE_CHECKING:
-    from embedsmith._typing import F64Array
+    from embedsmith._typing import F32Array, F64Array
     from embedsmith.backends.native._source import NativeSource
 
 __all__ = [
@@ -22,15 +22,22 @@ __all__ = [
     "choose",
 ]
 
-PRECISIONS = ("auto", "f32", "bf16")
+PRECISIONS = ("auto", "f32", "bf16", "int8")
 # As exports and torch's users write it.
 _ALIASES = {"fp32": "f32"}
 NATIVE_PRECISIONS = (*PRECISIONS, *_ALIASES)
 # What is computed in, without the word that chooses.
 NATIVE_FORMATS = PRECISIONS[1:]
 
-# Of the vectors of both formats, over the texts that come with embedsmith.
-_LEAST_MEAN, _LEAST = 0.9999, 0.9995
+# Cosine with the vectors of f32 over the texts that come with embedsmith, in the mean and at least.
+_CLOSE = {"bf16": (0.9999, 0.9995), "int8": (0.999, 0.997)}
+# What a processor needs to multiply a format fast, and who says whether it does.
+_NEEDS = {
+    "bf16": ("AVX-512 BF16 or AMX", _core.has_fast_bf16),
+    "int8": ("AVX-512 VNNI or AMX", _core.has_fast_int8),
+}
+# A format that is not clearly faster than f32 is not worth its rounding.
+_GAIN = 1.2
 
 
 @dataclass(frozen=True)
@@ -39,16 +46,19 @@ class Choice:
 
     Attributes
     ----------
-    precision : {"f32", "bf16"}
+    precision : {"f32", "bf16", "int8"}
         The format.
     mean, least : float or None
         Cosine of its vectors with those of f32 on the texts that come with embedsmith; None for
         f32 itself, or if it was not compared.
+    refused : dict of str to str
+        Faster formats that were not taken, each with the reason.
     """
 
     precision: str
     mean: float | None = None
     least: float | None = None
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 def checked_precision(precision: str) -> str:
@@ -63,41 +73,63 @@ def checked_precision(precision: str) -> str:
     """
     precision = _ALIASES.get(precision, precision)
     if precision not in PRECISIONS:
-        msg = (
-            f"precision is {precision!r}; native models run in auto, fp32 and bf16. For 8-bit "
-            "weights export the model: embedsmith export --precision int8."
-        )
+        msg = f"precision is {precision!r}; native models run in auto, fp32, bf16 and int8."
         raise ModelError(msg)
-    if precision == "bf16" and not _core.has_fast_bf16():
-        msg = (
-            "precision='bf16' needs a processor with AVX-512 BF16 or AMX, and this one has neither "
-            "(or EMBEDSMITH_ISA hides them). Use precision='f32' or 'auto' (--precision)."
-        )
-        raise DeviceError(msg)
+    if precision in _NEEDS:
+        needs, is_fast = _NEEDS[precision]
+        if not is_fast():
+            msg = (
+                f"precision={precision!r} needs a processor with {needs}, and this one has neither "
+                "(or EMBEDSMITH_ISA hides them). Use precision='f32' or 'auto' (--precision)."
+            )
+            raise DeviceError(msg)
     return precision
 
 
 def choose(source: NativeSource, precision: str) -> tuple[_core.NativeModel, Choice]:
     """Return the loaded model, and why it runs in its format.
 
-    ``"auto"`` takes bf16 where the processor multiplies it fast and its vectors keep close to those
-    of f32 on the texts that come with embedsmith; else f32.
+    ``"auto"`` takes the fastest format of this processor whose vectors keep close to those of f32
+    on the texts that come with embedsmith. ``"int8"`` evens out its ranges by the same texts.
     """
-    if precision != "auto":
+    if precision in ("f32", "bf16"):
         return source.load(precision), Choice(precision)
-    if not _core.has_fast_bf16():
-        return source.load("f32"), Choice("f32")
-    exact, fast = source.load("f32"), source.load("bf16")
-    cosines = _cosines(exact, fast)
-    mean, least = float(cosines.mean()), float(cosines.min())
-    if mean >= _LEAST_MEAN and least >= _LEAST:
-        return fast, Choice("bf16", mean, least)
-    return exact, Choice("f32", mean, least)
-
-
-def _cosines(exact: _core.NativeModel, fast: _core.NativeModel) -> F64Array:
+    wanted = _candidates() if precision == "auto" else ["int8"]
+    exact = source.load("f32")
+    if not wanted:
+        return exact, Choice("f32")
     ids, offsets, _ = exact.tokenize(sample_texts())
-    a, b = (model.encode(ids, offsets).astype("f8") for model in (exact, fast))
+    truth, ranges = exact.survey(ids, offsets)
+    refused: dict[str, str] = {}
+    for name in wanted:
+        model = source.load(name, ranges if name == "int8" else None)
+        found = _cosines(truth, model.encode(ids, offsets))
+        mean, least = float(found.mean()), float(found.min())
+        if precision != "auto" or (mean >= _CLOSE[name][0] and least >= _CLOSE[name][1]):
+            return model, Choice(name, mean, least, refused)
+        refused[name] = (
+            f"cosine {mean:.5f} to f32 in the mean and {least:.5f} at least; {_CLOSE[name][0]} and "
+            f"{_CLOSE[name][1]} are asked"
+        )
+    return exact, Choice("f32", refused=refused)
+
+
+def _candidates() -> list[str]:
+    """Return the formats that beat f32 on this processor, fastest first.
+
+    By its peaks, which are far apart where they differ: the order does not hang on a noisy clock.
+    """
+    peaks = _core.peak_rates()
+
+    def peak(name: str) -> float:
+        return max((rate for kind, rate in peaks.items() if kind.endswith(name)), default=0.0)
+
+    fast = [name for name in ("int8", "bf16") if _NEEDS[name][1]()]
+    return [name for name in fast if peak(name) >= _GAIN * peak("f32")]
+
+
+def _cosines(a: F32Array, b: F32Array) -> F64Array:
+    a, b = a.astype("f8"), b.astype("f8")
     lengths = (a**2).sum(axis=1) * (b**2).sum(axis=1)
     found: F64Array = (a * b).sum(axis=1) / lengths**0.5
     return found

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from embedsmith import _core
+from embedsmith.backends._sample_texts import sample_digest
 from embedsmith.backends._st_config import pooling_modes
 from embedsmith.backends._transformer_folder import TransformerFolder
 from embedsmith.exceptions import ModelError
@@ -13,6 +14,7 @@ from embedsmith.exceptions import ModelError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from embedsmith._typing import F32Array
     from embedsmith.backends._fingerprint import Fingerprint
     from embedsmith.backends._model_folder import Module
 
@@ -82,13 +84,21 @@ class NativeSource:
             {
                 **own.fields,
                 "backend": "native",
-                "precision": [precision],
+                # The texts that int8 evens out its ranges by are part of what it is.
+                "precision": [precision, *([sample_digest()] if precision == "int8" else [])],
                 "max_tokens": self.source.space.max_tokens,
             }
         )
 
-    def load(self, precision: str) -> _core.NativeModel:
+    def load(self, precision: str, ranges: F32Array | None = None) -> _core.NativeModel:
         """Read the weights, and pack them for this processor.
+
+        Parameters
+        ----------
+        precision : {"f32", "bf16", "int8"}
+            Format of the products.
+        ranges : ndarray of shape (2 * layers, hidden), float32, optional
+            Sizes of inputs, of the model in f32, by which int8 evens out its own.
 
         Raises
         ------
@@ -118,6 +128,7 @@ class NativeSource:
             max_tokens=source.space.max_tokens or source.config.places,
             truncation_side=source.space.truncation_side,
             precision=precision,
+            ranges=ranges,
         )
 
 

@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use super::Precision;
-use super::linear::FloatRows;
+use super::float_rows::FloatRows;
 use super::operand::Operand;
 use super::positions::DistanceBias;
 use super::window::Window;
 use crate::kernels::bf16::{GROUP, Line, SIDE, STEP, steps};
-use crate::kernels::{Activation, Bf16Tiles, Kernels, Shape};
+use crate::kernels::{Bf16Rows, Bf16Tiles, Kernels, Shape};
 
 /// Queries, keys and values in a row of the joined map.
 const PARTS: usize = 3;
@@ -30,8 +30,9 @@ impl Joined {
     /// Makes room for so many rows.
     pub(super) fn resize(&mut self, rows: usize, width: usize, precision: Precision) {
         match precision {
-            Precision::F32 => self.floats.resize(rows * width, 0.0),
-            Precision::Bf16 => self.lines.resize(rows * steps(width), Line::ZERO),
+            // A tile reads 32 rows, wherever it starts.
+            Precision::Bf16 => self.lines.resize((rows + SIDE) * steps(width), Line::ZERO),
+            _ => self.floats.resize(rows * width, 0.0),
         }
     }
 
@@ -45,13 +46,13 @@ impl Joined {
         kernels: Kernels,
     ) {
         match precision {
-            Precision::F32 => self.floats[first * width..][..rows.len()].copy_from_slice(rows),
             Precision::Bf16 => {
                 let lines = self.lines[first * steps(width)..].chunks_exact_mut(steps(width));
                 for (row, lines) in rows.chunks_exact(width).zip(lines) {
                     kernels.row_to_lines(row, lines, 1);
                 }
             }
+            _ => self.floats[first * width..][..rows.len()].copy_from_slice(rows),
         }
     }
 }
@@ -62,10 +63,12 @@ pub(super) struct Attention {
     precision: Precision,
     heads: usize,
     width: usize,
-    queries: Operand,
-    shares: Operand,
+    shares: Vec<Line>,
     scores: Vec<f32>,
+    /// What divides each row's mixtures out, head by head.
     factors: Vec<f32>,
+    /// Mixtures of all heads, a row per token, and room for a tile's rows behind.
+    mixed: Vec<f32>,
     keys: Vec<Line>,
     values: Vec<Line>,
     key_floats: Vec<f32>,
@@ -79,10 +82,10 @@ impl Attention {
             precision,
             heads,
             width,
-            queries: Operand::new(precision),
-            shares: Operand::new(precision),
+            shares: Vec::new(),
             scores: Vec::new(),
             factors: Vec::new(),
+            mixed: Vec::new(),
             keys: Vec::new(),
             values: Vec::new(),
             key_floats: Vec::new(),
@@ -95,50 +98,37 @@ impl Attention {
     }
 
     /// Mixes the values of each text's tokens; texts end before the rows `ends`.
+    ///
+    /// Each softmax is divided out at the end, on the mixture.
     pub(super) fn mix_all(
         &mut self,
         joined: &Joined,
         ends: &[usize],
         sight: Sight,
-        mixed: &mut Operand,
+        target: &mut Operand,
         tiles: &mut Bf16Tiles,
     ) {
+        let (kernels, hidden) = (tiles.kernels(), self.heads * self.width);
+        let tokens = ends.last().copied().unwrap_or_default();
+        self.mixed.resize((tokens + SIDE) * hidden, 0.0);
+        self.factors.resize(tokens * self.heads, 1.0);
         let mut start = 0;
         for &end in ends {
-            self.mix(joined, start..end, sight, mixed, tiles);
+            for head in 0..self.heads {
+                match self.precision {
+                    Precision::Bf16 => {
+                        self.mix_lines(&joined.lines, start..end, head, sight, tiles);
+                    }
+                    _ => self.mix_floats(&joined.floats, start..end, head, sight, kernels),
+                }
+            }
             start = end;
         }
-    }
-
-    /// Mixes the values of one text's tokens, which are some rows of `joined`, into the same rows of
-    /// `mixed`.
-    ///
-    /// Each softmax is divided out at the end, on the mixture.
-    fn mix(
-        &mut self,
-        joined: &Joined,
-        rows: Range<usize>,
-        sight: Sight,
-        mixed: &mut Operand,
-        tiles: &mut Bf16Tiles,
-    ) {
-        match self.precision {
-            Precision::F32 => {
-                let pitch = PARTS * self.heads * self.width;
-                let joined = &joined.floats[rows.start * pitch..rows.end * pitch];
-                let hidden = self.heads * self.width;
-                let mixed = &mut mixed.floats[rows.start * hidden..rows.end * hidden];
-                for head in 0..self.heads {
-                    self.mix_floats(joined, head, sight, mixed, tiles.kernels());
-                }
-            }
-            Precision::Bf16 => {
-                let pitch = PARTS * self.heads * steps(self.width);
-                let lines = &joined.lines[rows.start * pitch..rows.end * pitch];
-                for head in 0..self.heads {
-                    self.mix_lines(lines, head, sight, (mixed, rows.start), tiles);
-                }
-            }
+        target.resize(tokens, hidden);
+        let factors = self.factors.chunks_exact(self.heads);
+        for (at, (row, factors)) in self.mixed.chunks_exact_mut(hidden).zip(factors).enumerate() {
+            kernels.scale_segments(row, factors);
+            target.set(at, row, &[], kernels);
         }
     }
 
@@ -146,34 +136,18 @@ impl Attention {
         1.0 / (self.width as f32).sqrt()
     }
 
-    /// Scores of one query, towards the keys from `first` on, to exponentials, and to 0 where it does not
-    /// look; keeps what divides them.
-    fn exponentials(
-        scores: &mut [f32],
-        scale: f32,
-        (bias, head): (Option<&DistanceBias>, usize),
-        (token, seen, first): (usize, Range<usize>, usize),
-        factors: &mut Vec<f32>,
-        kernels: Kernels,
-    ) {
-        let own = seen.start - first..seen.end - first;
-        scores[..own.start].fill(0.0);
-        scores[own.end..].fill(0.0);
-        let bias = bias.map_or(&[][..], |bias| bias.row(head, token, seen));
-        factors.push(1.0 / kernels.exponentials(&mut scores[own], scale, bias));
-    }
-
     fn mix_floats(
         &mut self,
         joined: &[f32],
+        text: Range<usize>,
         head: usize,
         (bias, window): Sight,
-        mixed: &mut [f32],
         kernels: Kernels,
     ) {
         let (width, heads, scale) = (self.width, self.heads, self.scale());
-        let pitch = PARTS * heads * width;
-        let tokens = joined.len() / pitch;
+        let (pitch, hidden) = (PARTS * heads * width, heads * width);
+        let joined = &joined[text.start * pitch..text.end * pitch];
+        let tokens = text.len();
         let part = |part: usize, from: usize| FloatRows {
             values: &joined[from * pitch + (part * heads + head) * width..],
             pitch,
@@ -198,22 +172,25 @@ impl Attention {
                     kernels.store_block(block, shape.lanes, &[0.0; 64][..count], target, size);
                 });
             }
-            self.factors.clear();
             for (row, scores) in self.scores.chunks_exact_mut(size).enumerate() {
                 let token = start + row;
-                let query = (token, window.keys(token..token + 1, tokens), first);
-                let factors = &mut self.factors;
-                Self::exponentials(scores, scale, (bias, head), query, factors, kernels);
+                let seen = window.keys(token..token + 1, tokens);
+                let own = seen.start - first..seen.end - first;
+                scores[..own.start].fill(0.0);
+                scores[own.end..].fill(0.0);
+                let bias = bias.map_or(&[][..], |bias| bias.row(head, token, seen));
+                let sum = kernels.exponentials(&mut scores[own], scale, bias);
+                self.factors[(text.start + token) * heads + head] = 1.0 / sum;
             }
             let shares = FloatRows { values: &self.scores, pitch: size, width: size };
             for (at, panel) in self.value_floats.chunks_exact(wide.lanes * tokens).enumerate() {
                 let column = at * wide.lanes;
-                let count = wide.lanes.min(width - column);
+                let none = &[0.0; 64][..wide.lanes.min(width - column)];
                 let panel = &panel[first * wide.lanes..band.end * wide.lanes];
+                let place = (text.start + start) * hidden + head * width + column;
                 shares.multiply(rows, panel, wide, kernels, |row, block| {
-                    let target = &mut mixed[((start + row) * heads + head) * width + column..];
-                    let block = (&*block, wide.lanes);
-                    kernels.scale_block(block, &self.factors[row..], count, target, heads * width);
+                    let target = &mut self.mixed[place + row * hidden..];
+                    kernels.store_block(block, wide.lanes, none, target, hidden);
                 });
             }
         }
@@ -222,20 +199,20 @@ impl Attention {
     fn mix_lines(
         &mut self,
         joined: &[Line],
+        text: Range<usize>,
         head: usize,
         (bias, window): Sight,
-        (mixed, offset): (&mut Operand, usize),
         tiles: &mut Bf16Tiles,
     ) {
         let (kernels, scale, depth) = (tiles.kernels(), self.scale(), steps(self.width));
-        let pitch = PARTS * self.heads * depth;
-        let tokens = joined.len() / pitch;
+        let (pitch, hidden) = (PARTS * self.heads * depth, self.heads * self.width);
+        let joined = &joined[text.start * pitch..];
+        let tokens = text.len();
         let part = |part: usize| LineRows {
             lines: &joined[(part * self.heads + head) * depth..],
             pitch,
             depth,
         };
-        part(0).operand(tokens, &mut self.queries);
         part(1).key_panels(tokens, &mut self.keys, kernels);
         part(2).value_panels(tokens, &mut self.values, kernels);
         let padded = tokens.next_multiple_of(SIDE);
@@ -246,33 +223,38 @@ impl Attention {
             let band = seen.start / SIDE * SIDE..seen.end.next_multiple_of(SIDE);
             let size = band.len();
             self.scores.resize(SIDE * size, 0.0);
+            let queries = Bf16Rows::strided(&part(0).lines[start * pitch..], pitch);
             let panels = &self.keys[band.start * depth..band.end * depth];
             for (at, panel) in panels.chunks_exact(SIDE * depth).enumerate() {
-                let products = tiles.multiply(self.queries.pair(start), panel);
-                let target = &mut self.scores[at * SIDE..];
-                kernels.store_block(&products[..rows * SIDE], SIDE, &[0.0; SIDE], target, size);
+                let target = (&mut self.scores[at * SIDE..], size);
+                tiles.multiply_into(&queries, panel, target, false);
             }
-            self.factors.clear();
-            self.shares.resize(rows, size);
+            let group = size / STEP * GROUP;
+            self.shares.resize(2 * group, Line::ZERO);
             for row in 0..rows {
                 let (token, scores) = (start + row, &mut self.scores[row * size..][..size]);
-                let query = (token, window.keys(token..token + 1, tokens), band.start);
-                let factors = &mut self.factors;
-                Self::exponentials(scores, scale, (bias, head), query, factors, kernels);
-                let first = self.shares.line(row, 0);
-                kernels.row_to_lines(scores, &mut self.shares.lines[first..], GROUP);
+                let seen = window.keys(token..token + 1, tokens);
+                let own = seen.start - band.start..seen.end - band.start;
+                let bias = bias.map_or(&[][..], |bias| bias.row(head, token, seen));
+                let lines = &mut self.shares[row / GROUP * group + row % GROUP..];
+                let sum = if own.start == 0 {
+                    let own_lines = lines.iter_mut().step_by(GROUP).take(size / STEP);
+                    own_lines.skip(own.end.div_ceil(STEP)).for_each(|line| *line = Line::ZERO);
+                    kernels.shares(&scores[own], scale, bias, lines, GROUP)
+                } else {
+                    scores[..own.start].fill(0.0);
+                    scores[own.end..].fill(0.0);
+                    let sum = kernels.exponentials(&mut scores[own], scale, bias);
+                    kernels.row_to_lines(scores, lines, GROUP);
+                    sum
+                };
+                self.factors[(text.start + token) * self.heads + head] = 1.0 / sum;
             }
+            let shares = Bf16Rows::grouped(&self.shares, group);
+            let first = (text.start + start) * hidden + head * self.width;
             for (at, panel) in self.values.chunks_exact(padded).enumerate() {
-                let products =
-                    &mut tiles.multiply(self.shares.pair(0), &panel[band.clone()])[..rows * SIDE];
-                for (row, values) in products.as_chunks_mut::<STEP>().0.iter_mut().enumerate() {
-                    for value in values.iter_mut() {
-                        *value *= self.factors[row];
-                    }
-                    let line = mixed.line(offset + start + row, head * depth + at);
-                    let target = &mut mixed.lines[line..=line];
-                    kernels.block_to_lines(values, &[0.0; STEP], Activation::Identity, target, 1);
-                }
+                let target = (&mut self.mixed[first + at * STEP..], hidden);
+                tiles.multiply_into(&shares, &panel[band.clone()], target, false);
             }
         }
     }
@@ -289,17 +271,6 @@ struct LineRows<'a> {
 impl LineRows<'_> {
     fn line(&self, token: usize, step: usize) -> &Line {
         &self.lines[token * self.pitch + step]
-    }
-
-    /// The left side of a product.
-    fn operand(&self, tokens: usize, target: &mut Operand) {
-        target.resize(tokens, self.depth * STEP);
-        for token in 0..tokens {
-            for step in 0..self.depth {
-                let line = target.line(token, step);
-                target.lines[line] = *self.line(token, step);
-            }
-        }
     }
 
     /// Panels of 32 keys: the line of a pair of columns holds both of 16 keys in turn.

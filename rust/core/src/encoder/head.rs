@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::Precision;
 use super::linear::Linear;
 use super::operand::Operand;
+use super::packed::Plan;
 use super::pooling::Pooling;
 use super::tensors::Tensors;
 use crate::error::{Error, Result};
@@ -58,8 +59,8 @@ impl Head {
             }
             let tensors = Tensors::open(std::slice::from_ref(&file.path))?;
             // A row per text: nothing to win by fewer bits.
-            let form = (Precision::F32, kernels);
-            let linear = Linear::read(&tensors, "linear", (width, file.outputs), form)?;
+            let plan = Plan { precision: Precision::F32, kernels, ranges: &[] };
+            let linear = Linear::read(&tensors, "linear", (width, file.outputs), &plan.form())?;
             dense.push((linear, file.activation));
             width = file.outputs;
         }
@@ -90,9 +91,10 @@ impl Head {
         }
         for (linear, activation) in &self.dense {
             let mut input = Operand::new(Precision::F32);
-            input.fill(&vector, vector.len(), kernels);
+            input.fill(&vector, vector.len(), &[], kernels);
             let mut output = Operand::new(Precision::F32);
-            linear.activate(&input, *activation, &mut output, tiles);
+            let after = (*activation, None);
+            linear.activate(&input, 0..linear.outputs(), after, &mut output, tiles);
             vector = output.floats;
         }
         if self.normalize {

@@ -7,6 +7,7 @@ use super::linear::Linear;
 use super::operand::Operand;
 use super::post_norm::PostNorm;
 use super::pre_norm::PreNorm;
+use super::ranges::Ranges;
 use crate::kernels::{Bf16Tiles, Kernels};
 
 /// Buffers of one thread.
@@ -22,19 +23,25 @@ pub(super) struct Scratch {
     pub(super) normal: Vec<f32>,
     /// What is still turned, or lets through.
     pub(super) floats: Vec<f32>,
+    pub(super) ranges: Ranges,
 }
 
 impl Scratch {
     pub(super) fn new(shape: &Architecture, precision: Precision, kernels: Kernels) -> Self {
         Self {
             tiles: Bf16Tiles::new(kernels),
-            attention: Attention::new(precision, shape.heads, shape.head_width()),
+            attention: Attention::new(
+                precision.of_attention(kernels),
+                shape.heads,
+                shape.head_width(),
+            ),
             input: Operand::new(precision),
             mixed: Operand::new(precision),
             inner: Operand::new(precision),
             joined: Joined::default(),
             normal: Vec::new(),
             floats: Vec::new(),
+            ranges: Ranges::default(),
         }
     }
 }

@@ -2,33 +2,32 @@
 
 use std::ops::Range;
 
-use super::Precision;
 use super::operand::Operand;
+use super::packed::{Form, Packed};
 use super::tensors::Tensors;
 use crate::error::Result;
-use crate::kernels::bf16::{GROUP, Line, SIDE, STEP, panel_place, round, steps};
-use crate::kernels::{Activation, Bf16Tiles, Kernels, MAX_TILE_KEYS, MAX_TILE_ROWS, Shape, Tile};
+use crate::kernels::bf16::{GROUP, Line, SIDE, STEP, steps};
+use crate::kernels::{Activation, Bf16Tiles, Products, block_codes};
 
-/// Enough waiting queries that [`Kernels::shape`] gives its widest tile.
-const MANY: usize = 1 << 20;
-
-#[derive(Debug)]
-enum Packed {
-    /// Panels of `shape.lanes` outputs, input-major.
-    F32 { panels: Vec<f32>, shape: Shape },
-    /// Panels of 32 outputs.
-    Bf16 { panels: Vec<Line> },
-}
+/// Panels whose outputs make a block of codes.
+const PANELS: usize = block_codes::BLOCK / SIDE;
 
 /// `y = W x + b`.
+///
+/// The inputs are cut into chunks, so that what a chunk of rows and a panel needs stays in the nearest
+/// cache.
 #[derive(Debug)]
 pub(super) struct Linear {
     inputs: usize,
     outputs: usize,
+    /// Inputs of a chunk; the last may have fewer.
+    chunk: usize,
     bias: Vec<f32>,
     /// The same, filled up with zeros.
     bias_lines: Vec<[f32; STEP]>,
-    packed: Packed,
+    /// What inputs are multiplied with before they become codes; their weights are divided by it.
+    factors: Vec<f32>,
+    chunks: Vec<Packed>,
 }
 
 impl Linear {
@@ -36,10 +35,10 @@ impl Linear {
     pub(super) fn read(
         tensors: &Tensors,
         name: &str,
-        (inputs, outputs): (usize, usize),
-        (precision, kernels): (Precision, Kernels),
+        shape: (usize, usize),
+        form: &Form,
     ) -> Result<Self> {
-        Self::read_joined(tensors, &[name.to_owned()], (inputs, outputs), (precision, kernels))
+        Self::read_joined(tensors, &[name.to_owned()], shape, form)
     }
 
     /// Reads several maps of the same inputs as one; `outputs` is that of each.
@@ -47,7 +46,7 @@ impl Linear {
         tensors: &Tensors,
         names: &[String],
         (inputs, outputs): (usize, usize),
-        (precision, kernels): (Precision, Kernels),
+        form: &Form,
     ) -> Result<Self> {
         let (mut weights, mut bias) = (Vec::new(), Vec::new());
         for name in names {
@@ -59,7 +58,8 @@ impl Linear {
                 vec![0.0; outputs]
             });
         }
-        Ok(Self::new(&weights, bias, inputs, precision, kernels))
+        let factors = form.balance(&mut weights, inputs);
+        Ok(Self::pack(&weights, bias, factors, form))
     }
 
     /// Reads `name` with twice as many outputs: the map of the first half of them, then that of the second.
@@ -67,9 +67,11 @@ impl Linear {
         tensors: &Tensors,
         name: &str,
         (inputs, outputs): (usize, usize),
-        (precision, kernels): (Precision, Kernels),
+        form: &Form,
     ) -> Result<[Self; 2]> {
-        let weights = tensors.values(&format!("{name}.weight"), &[2 * outputs, inputs])?;
+        let mut weights = tensors.values(&format!("{name}.weight"), &[2 * outputs, inputs])?;
+        // Of both together: they get the same inputs.
+        let factors = form.balance(&mut weights, inputs);
         let key = format!("{name}.bias");
         let bias = if tensors.has(&key) {
             tensors.values(&key, &[2 * outputs])?
@@ -79,58 +81,29 @@ impl Linear {
         Ok([0, 1].map(|half| {
             let weights = &weights[half * outputs * inputs..][..outputs * inputs];
             let bias = bias[half * outputs..][..outputs].to_vec();
-            Self::new(weights, bias, inputs, precision, kernels)
+            Self::pack(weights, bias, factors.clone(), form)
         }))
     }
 
-    /// Packs row-major weights.
-    pub(super) fn new(
-        weights: &[f32],
-        bias: Vec<f32>,
-        inputs: usize,
-        precision: Precision,
-        kernels: Kernels,
-    ) -> Self {
+    /// Packs row-major weights, whose inputs are multiplied with the factors, if there are any.
+    fn pack(weights: &[f32], bias: Vec<f32>, factors: Vec<f32>, form: &Form) -> Self {
         let outputs = bias.len();
-        debug_assert_eq!(weights.len(), inputs * outputs);
-        let packed = match precision {
-            Precision::F32 => {
-                let shape = kernels.shape(MANY);
-                let mut panels = vec![0.0; outputs.div_ceil(shape.lanes) * shape.lanes * inputs];
-                for (output, row) in weights.chunks_exact(inputs).enumerate() {
-                    let panel = output / shape.lanes * shape.lanes * inputs;
-                    for (input, weight) in row.iter().enumerate() {
-                        panels[panel + input * shape.lanes + output % shape.lanes] = *weight;
-                    }
-                }
-                Packed::F32 { panels, shape }
-            }
-            Precision::Bf16 => {
-                let depth = SIDE * steps(inputs);
-                let mut panels = vec![Line::ZERO; outputs.div_ceil(SIDE) * depth];
-                for (output, row) in weights.chunks_exact(inputs).enumerate() {
-                    let panel = &mut panels[output / SIDE * depth..][..depth];
-                    for (input, weight) in row.iter().enumerate() {
-                        let (line, place) = panel_place(input, output % SIDE);
-                        panel[line].0[place] = round(*weight);
-                    }
-                }
-                Packed::Bf16 { panels }
-            }
-        };
+        let inputs = weights.len() / outputs.max(1);
+        let chunk = form.chunk(inputs);
+        let chunks = (0..inputs)
+            .step_by(chunk)
+            .map(|start| Packed::new(weights, inputs, start..inputs.min(start + chunk), form))
+            .collect();
         let bias_lines = bias
             .chunks(STEP)
             .map(|part| std::array::from_fn(|i| part.get(i).copied().unwrap_or_default()))
             .collect();
-        Self { inputs, outputs, bias, bias_lines, packed }
+        Self { inputs, outputs, chunk, bias, bias_lines, factors, chunks }
     }
 
     /// Bytes of the packed weights.
     pub(super) fn bytes(&self) -> usize {
-        match &self.packed {
-            Packed::F32 { panels, .. } => size_of_val(panels.as_slice()),
-            Packed::Bf16 { panels } => size_of_val(panels.as_slice()),
-        }
+        self.chunks.iter().map(Packed::bytes).sum()
     }
 
     /// Multiplications and additions for one row.
@@ -138,21 +111,42 @@ impl Linear {
         2 * self.inputs * self.outputs
     }
 
+    /// Columns that it writes.
+    pub(super) fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// What [`Operand::fill`] is to multiply the inputs with.
+    pub(super) fn factors(&self) -> &[f32] {
+        &self.factors
+    }
+
+    /// What is added to the products.
+    pub(super) fn bias(&self) -> &[f32] {
+        &self.bias
+    }
+
+    /// Columns of each chunk of inputs.
+    pub(super) fn input_chunks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (inputs, chunk) = (self.inputs, self.chunk);
+        (0..inputs).step_by(chunk).map(move |start| start..inputs.min(start + chunk))
+    }
+
     /// Writes `W x + b` to rows of floats.
     pub(super) fn store(&self, x: &Operand, y: &mut Vec<f32>, tiles: &mut Bf16Tiles) {
         let (kernels, width) = (tiles.kernels(), self.outputs);
         y.resize(x.rows() * width, 0.0);
-        self.products(x, tiles, |row, columns, block, pitch| {
+        self.products(x, 0..width, tiles, |row, columns, block, pitch| {
             let target = &mut y[row * width + columns.start..];
             kernels.store_block(block, pitch, &self.bias[columns], target, width);
         });
     }
 
-    /// Writes `W x + b` to rows of lines, one after another.
+    /// Writes `W x + b` to rows of lines, one after another, and room for 32 rows behind.
     pub(super) fn store_lines(&self, x: &Operand, y: &mut Vec<Line>, tiles: &mut Bf16Tiles) {
         let (kernels, width) = (tiles.kernels(), steps(self.outputs));
-        y.resize(x.rows() * width, Line::ZERO);
-        self.products(x, tiles, |row, columns, block, _| {
+        y.resize((x.rows() + SIDE) * width, Line::ZERO);
+        self.products(x, 0..self.outputs, tiles, |row, columns, block, _| {
             let step = columns.start / STEP;
             let target = &mut y[row * width + step..];
             let bias = &self.bias_lines[step];
@@ -162,156 +156,264 @@ impl Linear {
 
     /// Adds `W x + b` to rows of floats.
     pub(super) fn accumulate(&self, x: &Operand, y: &mut [f32], tiles: &mut Bf16Tiles) {
-        let (kernels, width) = (tiles.kernels(), self.outputs);
-        self.products(x, tiles, |row, columns, block, pitch| {
-            let target = &mut y[row * width + columns.start..];
-            kernels.add_block(block, pitch, &self.bias[columns], target, width);
-        });
+        for row in y[..x.rows() * self.outputs].chunks_exact_mut(self.outputs) {
+            tiles.kernels().add(&self.bias, row);
+        }
+        self.accumulate_products(x, y, tiles);
     }
 
-    /// Writes `f(W x + b)` as the next product reads it.
+    /// Adds `W x` to rows of floats.
+    pub(super) fn accumulate_products(&self, x: &Operand, y: &mut [f32], tiles: &mut Bf16Tiles) {
+        for at in 0..self.chunks.len() {
+            self.accumulate_chunk(at, x, at * self.chunk, y, tiles);
+        }
+    }
+
+    /// Adds the products of one chunk of inputs, which `x` holds from column `first` on, to rows of floats.
+    /// Leaves the bias out.
+    pub(super) fn accumulate_chunk(
+        &self,
+        at: usize,
+        x: &Operand,
+        first: usize,
+        y: &mut [f32],
+        tiles: &mut Bf16Tiles,
+    ) {
+        let (kernels, width, packed) = (tiles.kernels(), self.outputs, &self.chunks[at]);
+        if let Packed::F32 { shape, .. } = packed {
+            packed.floats(x, first, 0..width, kernels, |row, columns, block| {
+                let target = &mut y[row * width + columns.start..];
+                let none = &[0.0; 64][..columns.len()];
+                kernels.add_block(block, shape.lanes, none, target, width);
+            });
+            return;
+        }
+        let mut part = Products::new();
+        for panel in 0..width.div_ceil(SIDE) {
+            let column = panel * SIDE;
+            let columns = SIDE.min(width - column);
+            for row in (0..x.rows()).step_by(SIDE) {
+                packed.prefetch(panel + 1, row, x.rows(), kernels);
+                let rows = SIDE.min(x.rows() - row);
+                let target = &mut y[row * width + column..];
+                if rows == SIDE && columns == SIDE {
+                    packed.multiply_into(x, (row, first), panel, (target, width), true, tiles);
+                    continue;
+                }
+                // A tile's part: sums start from what is there, as in whole tiles, for the same bits.
+                let block = part.rows();
+                for (block, row) in block.chunks_exact_mut(SIDE).zip(target.chunks(width)) {
+                    block[..columns].copy_from_slice(&row[..columns]);
+                }
+                packed.multiply_into(x, (row, first), panel, (&mut *block, SIDE), true, tiles);
+                for (block, row) in
+                    block.chunks_exact(SIDE).zip(target.chunks_mut(width)).take(rows)
+                {
+                    row[..columns].copy_from_slice(&block[..columns]);
+                }
+            }
+        }
+    }
+
+    /// Writes some columns of `f(W x + b)`, times the rows of `gates` if there are any, as the next product
+    /// reads them. Columns are whole panels of any kind, or the last; a row of gates is as wide as the map.
     pub(super) fn activate(
         &self,
         x: &Operand,
-        activation: Activation,
+        columns: Range<usize>,
+        (activation, gates): (Activation, Option<&[f32]>),
         y: &mut Operand,
         tiles: &mut Bf16Tiles,
     ) {
-        let (kernels, width) = (tiles.kernels(), self.outputs);
+        let (kernels, start) = (tiles.kernels(), columns.start);
+        let (width, outputs) = (columns.len(), self.outputs);
         y.resize(x.rows(), width);
-        self.products(x, tiles, |row, columns, block, pitch| match self.packed {
-            Packed::F32 { .. } => {
-                let bias = &self.bias[columns.clone()];
-                kernels.activate(block, pitch, bias, activation);
-                let target = &mut y.floats[row * width + columns.start..];
-                kernels.store_block(block, pitch, &[0.0; 64][..bias.len()], target, width);
+        let gate = |row: usize, columns: &Range<usize>, block: &mut [f32], pitch: usize| {
+            if let Some(gates) = gates {
+                let gates = &gates[row * outputs + columns.start..];
+                kernels.gate((block, pitch), columns.len(), gates, outputs);
             }
+        };
+        match self.chunks[0] {
+            Packed::F32 { .. } => self.products(x, columns, tiles, |row, columns, block, pitch| {
+                kernels.activate(block, pitch, &self.bias[columns.clone()], activation);
+                gate(row, &columns, block, pitch);
+                let target = &mut y.floats[row * width + columns.start - start..];
+                let none = &[0.0; 64][..columns.len()];
+                kernels.store_block(block, pitch, none, target, width);
+            }),
             Packed::Bf16 { .. } => {
-                let step = columns.start / STEP;
-                for (part, group) in block.chunks_mut(GROUP * STEP).enumerate() {
-                    let first = y.line(row + part * GROUP, step);
-                    let lines = &mut y.lines[first..first + GROUP];
-                    kernels.block_to_lines(group, &self.bias_lines[step], activation, lines, 1);
-                }
+                self.products(x, columns, tiles, |row, columns, block, pitch| {
+                    let mut after = (&self.bias_lines[columns.start / STEP], activation);
+                    if gates.is_some() {
+                        let bias = &self.bias[columns.clone()];
+                        kernels.activate_near(block, pitch, bias, activation);
+                        gate(row, &columns, block, pitch);
+                        after = (&[0.0; STEP], Activation::Identity);
+                    }
+                    for (part, group) in block.chunks(GROUP * STEP).enumerate() {
+                        let first = y.line(row + part * GROUP, (columns.start - start) / STEP);
+                        let lines = &mut y.lines[first..first + GROUP];
+                        kernels.block_to_lines(group, after.0, after.1, lines, 1);
+                    }
+                });
             }
-        });
+            Packed::Int8 { .. } => self.blocks(x, columns, tiles, |row, columns, block, pitch| {
+                kernels.activate_near(block, pitch, &self.bias[columns.clone()], activation);
+                gate(row, &columns, block, pitch);
+                for (r, values) in block.chunks_exact(pitch).enumerate() {
+                    let values = &values[..columns.len()];
+                    y.set_columns(row + r, columns.start - start, values, kernels);
+                }
+            }),
+        }
     }
 
-    /// Writes `f(W x + b)` times the rows of `gates` as the next product reads it.
-    pub(super) fn activate_gated(
+    /// Gives the products of some rows with several panels, as many as make a block of codes, to
+    /// `sink(row, columns, block, pitch)`.
+    fn blocks(
         &self,
         x: &Operand,
-        activation: Activation,
-        gates: &[f32],
-        y: &mut Operand,
+        columns: Range<usize>,
         tiles: &mut Bf16Tiles,
+        mut sink: impl FnMut(usize, Range<usize>, &mut [f32], usize),
     ) {
-        let (kernels, width) = (tiles.kernels(), self.outputs);
-        y.resize(x.rows(), width);
-        self.products(x, tiles, |row, columns, block, pitch| {
-            let bias = &self.bias[columns.clone()];
-            kernels.activate(block, pitch, bias, activation);
-            let gates = &gates[row * width + columns.start..];
-            kernels.gate((&mut *block, pitch), bias.len(), gates, width);
-            match self.packed {
-                Packed::F32 { .. } => {
-                    let target = &mut y.floats[row * width + columns.start..];
-                    kernels.store_block(block, pitch, &[0.0; 64][..bias.len()], target, width);
-                }
-                Packed::Bf16 { .. } => {
-                    let step = columns.start / STEP;
-                    for (part, group) in block.chunks(GROUP * STEP).enumerate() {
-                        let first = y.line(row + part * GROUP, step);
-                        let lines = &mut y.lines[first..first + GROUP];
-                        let plain = Activation::Identity;
-                        kernels.block_to_lines(group, &[0.0; STEP], plain, lines, 1);
+        const WIDE: usize = block_codes::BLOCK;
+        let kernels = tiles.kernels();
+        let mut parts = [const { Products::new() }; PANELS];
+        let block = Products::flat(&mut parts);
+        for first in columns.clone().step_by(WIDE) {
+            let wide = first..columns.end.min(first + WIDE);
+            for row in (0..x.rows()).step_by(SIDE) {
+                for panel in first / SIDE..wide.end.div_ceil(SIDE) {
+                    self.chunks[0].prefetch(panel + PANELS, row, x.rows(), kernels);
+                    for (at, packed) in self.chunks.iter().enumerate() {
+                        let target = (&mut block[panel % PANELS * SIDE..], WIDE);
+                        let place = (row, at * self.chunk);
+                        packed.multiply_into(x, place, panel, target, at > 0, tiles);
                     }
                 }
+                let rows = SIDE.min(x.rows() - row);
+                sink(row, wide.clone(), &mut block[..rows * WIDE], WIDE);
             }
-        });
+        }
     }
 
-    /// Gives the products of some rows with each panel to `sink(row, columns, block, pitch)`.
+    /// Gives the products of some rows with each panel of some columns to `sink(row, columns, block,
+    /// pitch)`.
     ///
     /// Panels go round outside: one stays in the nearest cache while all rows pass it.
     fn products(
         &self,
         x: &Operand,
+        columns: Range<usize>,
         tiles: &mut Bf16Tiles,
         mut sink: impl FnMut(usize, Range<usize>, &mut [f32], usize),
     ) {
         debug_assert_eq!(x.width(), self.inputs);
         let kernels = tiles.kernels();
-        match &self.packed {
-            Packed::Bf16 { panels } => {
-                let size = SIDE * steps(self.inputs);
-                // Weights come from far: each share of rows asks for its share of the next panel.
-                let share = size.div_ceil(x.rows().div_ceil(SIDE));
-                for (at, panel) in panels.chunks_exact(size).enumerate() {
-                    let columns = at * SIDE..self.outputs.min((at + 1) * SIDE);
-                    for start in (0..x.rows()).step_by(SIDE) {
-                        let next = (at + 1) * size + start / SIDE * share;
-                        if let Some(soon) = panels.get(next..panels.len().min(next + share)) {
-                            kernels.prefetch_far(soon);
-                        }
-                        let rows = SIDE.min(x.rows() - start);
-                        let products = tiles.multiply(x.pair(start), panel);
-                        sink(start, columns.clone(), &mut products[..rows * SIDE], SIDE);
+        if let Packed::F32 { shape, .. } = &self.chunks[0] {
+            debug_assert_eq!(self.chunks.len(), 1, "floats are chunked where they are added only");
+            self.chunks[0].floats(x, 0, columns, kernels, |row, columns, block| {
+                sink(row, columns, block, shape.lanes);
+            });
+            return;
+        }
+        // Several chunks meet in a buffer of all rows, one chunk after another.
+        let several = self.chunks.len() > 1;
+        let tall = if several { x.rows().div_ceil(SIDE) } else { 1 };
+        let mut sums: Vec<Products> = (0..tall).map(|_| Products::new()).collect();
+        for panel in columns.start / SIDE..columns.end.div_ceil(SIDE) {
+            let wide = panel * SIDE..columns.end.min((panel + 1) * SIDE);
+            for (at, packed) in self.chunks.iter().enumerate() {
+                for row in (0..x.rows()).step_by(SIDE) {
+                    packed.prefetch(panel + 1, row, x.rows(), kernels);
+                    let block = sums[if several { row / SIDE } else { 0 }].rows();
+                    let target = (&mut *block, SIDE);
+                    packed.multiply_into(x, (row, at * self.chunk), panel, target, at > 0, tiles);
+                    if at + 1 == self.chunks.len() {
+                        let rows = SIDE.min(x.rows() - row);
+                        sink(row, wide.clone(), &mut block[..rows * SIDE], SIDE);
                     }
-                }
-            }
-            Packed::F32 { panels, shape } => {
-                let floats =
-                    FloatRows { values: &x.floats, pitch: self.inputs, width: self.inputs };
-                for (at, panel) in panels.chunks_exact(shape.lanes * self.inputs).enumerate() {
-                    let columns = at * shape.lanes..self.outputs.min((at + 1) * shape.lanes);
-                    floats.multiply(x.rows(), panel, *shape, kernels, |row, block| {
-                        sink(row, columns.clone(), block, shape.lanes);
-                    });
                 }
             }
         }
     }
 }
 
-/// Rows of floats, `pitch` apart, of which a part is multiplied.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct FloatRows<'a> {
-    pub(super) values: &'a [f32],
-    pub(super) pitch: usize,
-    pub(super) width: usize,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::Precision;
+    use crate::kernels::{Isa, Kernels};
 
-impl FloatRows<'_> {
-    /// One row's part.
-    pub(super) fn row(&self, row: usize) -> &[f32] {
-        &self.values[row * self.pitch..][..self.width]
+    fn values(n: usize, seed: usize) -> Vec<f32> {
+        (0..n).map(|i| ((i * 37 + seed * 101) % 211) as f32 * 0.01 - 1.05).collect()
     }
 
-    /// Gives the products of some rows with a panel to `sink(row, block)`.
-    pub(super) fn multiply(
-        &self,
-        rows: usize,
-        panel: &[f32],
-        shape: Shape,
-        kernels: Kernels,
-        mut sink: impl FnMut(usize, &mut [f32]),
-    ) {
-        // A key of any size is wanted, as it is.
-        const FLOOR: [f32; 64] = [f32::NEG_INFINITY; 64];
-        let mut keys = [0.0; MAX_TILE_KEYS];
-        for start in (0..rows).step_by(shape.rows) {
-            let tile = Tile {
-                panel,
-                rows: std::array::from_fn(|r| self.row((start + r).min(rows - 1))),
-                scale: [1.0; MAX_TILE_ROWS],
-                shift: [0.0; MAX_TILE_ROWS],
-                floor: &FLOOR[..shape.lanes],
-            };
-            // Every key reaches the floor, so all of them are there, whatever the bits say.
-            let _ = kernels.tile(shape, &tile, &mut keys);
-            let count = shape.rows.min(rows - start);
-            sink(start, &mut keys[..count * shape.lanes]);
+    /// Rows, columns in and out: beyond a chunk of each precision, and no multiples of anything.
+    const SHAPE: (usize, usize, usize) = (70, 1000, 150);
+
+    #[test]
+    fn every_way_out_of_a_chunked_map_is_its_formula() {
+        let (rows, inputs, outputs) = SHAPE;
+        let (x, weights, bias) =
+            (values(rows * inputs, 1), values(outputs * inputs, 2), values(outputs, 3));
+        let product = |row: usize, output: usize| -> f64 {
+            let x = x[row * inputs..][..inputs].iter();
+            let weights = &weights[output * inputs..][..inputs];
+            x.zip(weights).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+        };
+        let truth: Vec<f64> = (0..rows * outputs)
+            .map(|i| product(i / outputs, i % outputs) + f64::from(bias[i % outputs]))
+            .collect();
+        let same = |found: &[f32], offset: f64, bound: f64, what: &str| {
+            for (at, (value, truth)) in found.iter().zip(&truth).enumerate() {
+                let off = (f64::from(*value) - truth - offset).abs();
+                assert!(off < bound, "{what}, {at}: {off}");
+            }
+        };
+        for kernels in Isa::available().filter_map(Kernels::with_isa) {
+            for (precision, bound) in
+                [(Precision::F32, 1e-2), (Precision::Bf16, 1.5), (Precision::Int8, 2.5)]
+            {
+                let what = format!("{:?} {precision:?}", kernels.isa());
+                let tiles = &mut Bf16Tiles::new(kernels);
+                let form = Form { precision, kernels, chunk: None, ranges: &[] };
+                let linear = Linear::pack(&weights, bias.clone(), Vec::new(), &form);
+                let mut operand = Operand::new(precision);
+                operand.fill(&x, inputs, &[], kernels);
+                let mut found = Vec::new();
+                linear.store(&operand, &mut found, tiles);
+                same(&found, 0.0, bound, &what);
+                let mut sums = vec![2.0; rows * outputs];
+                linear.accumulate(&operand, &mut sums, tiles);
+                same(&sums, 2.0, bound, &what);
+                // The part of a tile has the bits of the whole.
+                let mut some = Operand::new(precision);
+                some.fill(&x[..33 * inputs], inputs, &[], kernels);
+                let mut part = vec![2.0; 33 * outputs];
+                linear.accumulate(&some, &mut part, tiles);
+                assert_eq!(part, sums[..33 * outputs], "{what}");
+                // By hand, as a layer does it, chunk after chunk.
+                let cut = Form { chunk: Some(384), ..form };
+                let linear = Linear::pack(&weights, bias.clone(), Vec::new(), &cut);
+                let mut sums = vec![0.0; rows * outputs];
+                for (at, columns) in linear.input_chunks().enumerate() {
+                    let chunk: Vec<f32> = x
+                        .chunks_exact(inputs)
+                        .flat_map(|row| row[columns.clone()].iter().copied())
+                        .collect();
+                    let mut own = Operand::new(precision);
+                    own.fill(&chunk, columns.len(), &[], kernels);
+                    linear.accumulate_chunk(at, &own, 0, &mut sums, tiles);
+                }
+                for (row, sums) in sums.chunks_exact(outputs).enumerate() {
+                    for (output, sum) in sums.iter().enumerate() {
+                        assert!((f64::from(*sum) - product(row, output)).abs() < bound, "{what}");
+                    }
+                }
+            }
         }
     }
 }

@@ -8,6 +8,7 @@
 mod architecture;
 mod attention;
 mod embedding;
+mod float_rows;
 mod head;
 mod layer;
 mod linear;
@@ -15,10 +16,12 @@ mod model;
 mod modern;
 mod norm;
 mod operand;
+mod packed;
 mod pooling;
 mod positions;
 mod post_norm;
 mod pre_norm;
+mod ranges;
 mod rotation;
 mod stack;
 mod tensors;
@@ -35,6 +38,8 @@ pub use modern::{Modern, Sight};
 pub use pooling::Pooling;
 pub use tokens::{Side, Tokenizer, Tokens};
 
+use crate::kernels::Kernels;
+
 /// Number format of the products; everything between them is `f32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
@@ -42,6 +47,9 @@ pub enum Precision {
     F32,
     /// bfloat16 factors with sums in `f32`.
     Bf16,
+    /// Codes of 8 bits with a scale for each row, or output, and block of 128 columns. Attention is in
+    /// bfloat16 where that is fast.
+    Int8,
 }
 
 impl Precision {
@@ -51,6 +59,16 @@ impl Precision {
         match self {
             Self::F32 => "f32",
             Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
+        }
+    }
+
+    /// The format in which attention multiplies.
+    fn of_attention(self, kernels: Kernels) -> Self {
+        match self {
+            Self::Int8 if kernels.has_fast_bf16() => Self::Bf16,
+            Self::Int8 => Self::F32,
+            other => other,
         }
     }
 }

@@ -4,16 +4,21 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Precision;
-use super::architecture::Architecture;
+use super::architecture::{Architecture, wrong};
 use super::embedding::Embedding;
 use super::head::{Head, HeadFiles};
 use super::layer::Scratch;
+use super::packed::Plan;
+use super::ranges::{MAPS, Ranges};
 use super::stack::Stack;
 use super::tensors::Tensors;
 use super::tokens::Tokenizer;
 use crate::error::{Error, Result};
 use crate::kernels::Kernels;
 use crate::threads::{self, Control};
+
+/// What one thread returns: texts with their vectors, and how large inputs got.
+type Seen = (Vec<(usize, Vec<f32>)>, Ranges);
 
 /// Tokens that go through a layer together: their rows stay in the second cache.
 const BLOCK: usize = 256;
@@ -50,12 +55,32 @@ impl Model {
     /// [`Error::Architecture`] if the model is none that runs here, [`Error::Weights`] if its files are
     /// damaged or do not fit each other, [`Error::Unreadable`] if one cannot be read.
     pub fn load(files: &ModelFiles, precision: Precision, kernels: Kernels) -> Result<Self> {
+        Self::load_with_ranges(files, precision, kernels, &[])
+    }
+
+    /// As [`Model::load`]; codes of 8 bits are evened out by what [`Model::survey`] saw.
+    ///
+    /// # Errors
+    /// Likewise, and [`Error::Architecture`] if the ranges are another model's.
+    pub fn load_with_ranges(
+        files: &ModelFiles,
+        precision: Precision,
+        kernels: Kernels,
+        ranges: &[Vec<f32>],
+    ) -> Result<Self> {
         let shape = Architecture::parse(&files.config)?;
+        let fit = ranges.len() == shape.layers * MAPS
+            && ranges.iter().all(|range| {
+                range.len() == shape.hidden && range.iter().all(|size| size.is_finite())
+            });
+        if !ranges.is_empty() && !fit {
+            return Err(wrong("the ranges of inputs are those of another model".to_owned()));
+        }
         let tensors = Tensors::open(&files.weights)?;
         let (embedding, prefix) = Embedding::read(&tensors, &shape)?;
         Ok(Self {
             embedding,
-            layers: Stack::read(&tensors, prefix, &shape, (precision, kernels))?,
+            layers: Stack::read(&tensors, prefix, &shape, &Plan { precision, kernels, ranges })?,
             head: Head::read(&files.head, shape.hidden, kernels)?,
             shape,
             precision,
@@ -129,13 +154,57 @@ impl Model {
         threads: Option<usize>,
         control: &Control,
     ) -> Result<Vec<f32>> {
-        let texts = self.check(ids, offsets)?;
+        let parts = self.pass(ids, offsets, threads, control, Ranges::default)?;
+        Ok(self.in_order(parts, offsets))
+    }
+
+    /// The vectors, as [`Model::encode`] returns them, and the largest size of each input of the maps that
+    /// follow a normalisation, two a layer, over all tokens.
+    ///
+    /// # Errors
+    /// As [`Model::encode`].
+    pub fn survey(
+        &self,
+        ids: &[u32],
+        offsets: &[usize],
+        threads: Option<usize>,
+        control: &Control,
+    ) -> Result<(Vec<f32>, Vec<Vec<f32>>)> {
+        let asked = || Ranges::asked(self.shape.layers, self.shape.hidden);
+        let parts = self.pass(ids, offsets, threads, control, asked)?;
+        let mut all = asked();
+        for (_, ranges) in &parts {
+            all.merge(ranges);
+        }
+        Ok((self.in_order(parts, offsets), all.into_rows()))
+    }
+
+    /// The vectors of all threads as one answer.
+    fn in_order(&self, parts: Vec<Seen>, offsets: &[usize]) -> Vec<f32> {
+        let mut vectors = vec![0.0; offsets.len().saturating_sub(1) * self.dim()];
+        for (text, vector) in parts.into_iter().flat_map(|(found, _)| found) {
+            vectors[text * self.dim()..][..self.dim()].copy_from_slice(&vector);
+        }
+        vectors
+    }
+
+    /// Takes texts through the model; each thread returns the vectors it made, and what it saw.
+    fn pass(
+        &self,
+        ids: &[u32],
+        offsets: &[usize],
+        threads: Option<usize>,
+        control: &Control,
+        ranges: impl Fn() -> Ranges + Sync,
+    ) -> Result<Vec<Seen>> {
+        self.check(ids, offsets)?;
         let wanted = threads::resolve(threads)?;
         control.expect(ids.len() as u64);
         let blocks = blocks(offsets, ids.len(), wanted);
         let next = AtomicUsize::new(0);
         let work = || {
             let mut scratch = Scratch::new(&self.shape, self.precision, self.kernels);
+            scratch.ranges = ranges();
             let mut found = Vec::new();
             while let Some(block) = blocks.get(next.fetch_add(1, Ordering::Relaxed)) {
                 if control.is_stopped() {
@@ -144,9 +213,9 @@ impl Model {
                 self.run(ids, offsets, block, &mut scratch, &mut found);
                 control.advance(block.iter().map(|&i| (offsets[i + 1] - offsets[i]) as u64).sum());
             }
-            found
+            (found, scratch.ranges)
         };
-        let parts: Vec<Vec<(usize, Vec<f32>)>> = if blocks.len() == 1 {
+        let parts = if blocks.len() == 1 {
             let _mode = crate::kernels::FloatMode::standard();
             vec![work()]
         } else {
@@ -155,15 +224,10 @@ impl Model {
         if control.is_stopped() {
             return Err(Error::Stopped);
         }
-        let mut vectors = vec![0.0; texts * self.dim()];
-        for (text, vector) in parts.into_iter().flatten() {
-            vectors[text * self.dim()..][..self.dim()].copy_from_slice(&vector);
-        }
-        Ok(vectors)
+        Ok(parts)
     }
 
-    fn check(&self, ids: &[u32], offsets: &[usize]) -> Result<usize> {
-        let texts = offsets.len().saturating_sub(1);
+    fn check(&self, ids: &[u32], offsets: &[usize]) -> Result<()> {
         let (most, vocabulary) = (self.shape.max_tokens, self.shape.vocabulary);
         for (text, ends) in offsets.windows(2).enumerate() {
             let tokens = ids.get(ends[0]..ends[1]).map_or(0, <[u32]>::len);
@@ -175,7 +239,7 @@ impl Model {
                 return Err(Error::Token { text, token, vocabulary });
             }
         }
-        Ok(texts)
+        Ok(())
     }
 
     fn run(

@@ -39,6 +39,14 @@ impl Norm {
         Ok(Self { weight, bias: vec![0.0; width], epsilon })
     }
 
+    /// Adds a row to each, and normalises it in place.
+    pub(super) fn apply_after(&self, added: &[f32], rows: &mut [f32], kernels: Kernels) {
+        for row in rows.chunks_exact_mut(self.weight.len()) {
+            kernels.add(added, row);
+            kernels.layer_norm(row, &self.weight, &self.bias, self.epsilon);
+        }
+    }
+
     /// Normalises each row in place.
     pub(super) fn apply(&self, rows: &mut [f32], kernels: Kernels) {
         for row in rows.chunks_exact_mut(self.weight.len()) {

@@ -7,11 +7,12 @@ use super::architecture::Architecture;
 use super::layer::Scratch;
 use super::linear::Linear;
 use super::norm::Norm;
+use super::packed::{Form, Plan};
 use super::positions::DistanceBias;
 use super::tensors::Tensors;
 use super::window::Window;
 use crate::error::Result;
-use crate::kernels::{Activation, Kernels};
+use crate::kernels::Activation;
 
 /// Names of a layer's tensors, after the layer's own.
 pub(super) struct Names {
@@ -48,6 +49,10 @@ pub(super) const DISTILBERT: Names = Names {
     after: "output_layer_norm",
 };
 
+/// Columns between the two maps that are computed, and multiplied on, at a time: they stay in the second
+/// cache. A multiple of every panel and block.
+const CHUNK: usize = 384;
+
 #[derive(Debug)]
 pub(super) struct PostNorm {
     joined: Linear,
@@ -67,18 +72,25 @@ impl PostNorm {
         (name, names): (&str, &Names),
         shape: &Architecture,
         bias: Option<Arc<DistanceBias>>,
-        form: (Precision, Kernels),
+        (plan, layer): (&Plan, usize),
     ) -> Result<Self> {
         let (hidden, inner) = (shape.hidden, shape.inner);
+        let form = plan.form();
+        let cut = Form { chunk: Some(CHUNK), ..form };
         let of = |part: &str| format!("{name}{part}");
         let norm = |part: &str| Norm::read(tensors, &of(part), hidden, shape.epsilon);
         let three = names.queries_keys_values.map(of);
         Ok(Self {
-            joined: Linear::read_joined(tensors, &three, (hidden, hidden), form)?,
-            mixed: Linear::read(tensors, &of(names.mixed), (hidden, hidden), form)?,
+            joined: Linear::read_joined(
+                tensors,
+                &three,
+                (hidden, hidden),
+                &plan.looked_at(layer, 0),
+            )?,
+            mixed: Linear::read(tensors, &of(names.mixed), (hidden, hidden), &form)?,
             after_attention: norm(names.after_attention)?,
-            up: Linear::read(tensors, &of(names.up), (hidden, inner), form)?,
-            down: Linear::read(tensors, &of(names.down), (inner, hidden), form)?,
+            up: Linear::read(tensors, &of(names.up), (hidden, inner), &plan.looked_at(layer, 1))?,
+            down: Linear::read(tensors, &of(names.down), (inner, hidden), &cut)?,
             after: norm(names.after)?,
             activation: shape.activation,
             hidden,
@@ -91,19 +103,23 @@ impl PostNorm {
     }
 
     pub(super) fn forward(&self, rows: &mut [f32], ends: &[usize], scratch: &mut Scratch) {
-        let Scratch { tiles, attention, input, inner, joined, .. } = scratch;
+        let Scratch { tiles, attention, input, inner, joined, ranges, .. } = scratch;
         let kernels = tiles.kernels();
-        input.fill(rows, self.hidden, kernels);
+        ranges.look(0, rows);
+        input.fill(rows, self.hidden, self.joined.factors(), kernels);
         match attention.precision() {
-            Precision::F32 => self.joined.store(input, &mut joined.floats, tiles),
             Precision::Bf16 => self.joined.store_lines(input, &mut joined.lines, tiles),
+            _ => self.joined.store(input, &mut joined.floats, tiles),
         }
         attention.mix_all(joined, ends, (self.bias.as_deref(), Window(None)), input, tiles);
-        self.mixed.accumulate(input, rows, tiles);
-        self.after_attention.apply(rows, kernels);
-        input.fill(rows, self.hidden, kernels);
-        self.up.activate(input, self.activation, inner, tiles);
-        self.down.accumulate(inner, rows, tiles);
-        self.after.apply(rows, kernels);
+        self.mixed.accumulate_products(input, rows, tiles);
+        self.after_attention.apply_after(self.mixed.bias(), rows, kernels);
+        ranges.look(1, rows);
+        input.fill(rows, self.hidden, self.up.factors(), kernels);
+        for (at, columns) in self.down.input_chunks().enumerate() {
+            self.up.activate(input, columns, (self.activation, None), inner, tiles);
+            self.down.accumulate_chunk(at, inner, 0, rows, tiles);
+        }
+        self.after.apply_after(self.down.bias(), rows, kernels);
     }
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::Precision;
 use super::architecture::{Architecture, wrong};
 use super::layer::Scratch;
 use super::linear::Linear;
 use super::modern::Modern;
 use super::norm::Norm;
+use super::packed::{Form, Plan};
 use super::rotation::Rotation;
 use super::tensors::Tensors;
 use super::window::Window;
@@ -44,9 +44,10 @@ impl PreNorm {
         (name, layer): (&str, usize),
         (shape, modern): (&Architecture, &Modern),
         rotation: Arc<Rotation>,
-        form: (Precision, Kernels),
+        plan: &Plan,
     ) -> Result<Self> {
         let (hidden, inner) = (shape.hidden, shape.inner);
+        let form = plan.form();
         let of = |part: &str| format!("{name}{layer}.{part}");
         let norm = |part: &str| {
             Norm::read_shifted(tensors, &of(part), hidden, shape.epsilon, modern.norm_bias)
@@ -60,21 +61,27 @@ impl PreNorm {
                 "it says {bias} of a bias of {name:?}, and the weights say otherwise"
             )))
         };
-        let linear = |part: &str, sizes: (usize, usize), bias: bool| {
+        let linear = |part: &str, sizes: (usize, usize), bias: bool, form: &Form| {
             Linear::read(tensors, &checked(part, bias)?, sizes, form)
         };
         let (around, inside) = (modern.attention_bias, modern.inner_bias);
         // The first half of the outputs goes through the function, the second is what it is multiplied by.
         let both = checked("mlp.Wi", inside)?;
-        let [up, gate] = Linear::read_halves(tensors, &both, (hidden, inner), form)?;
+        let [up, gate] =
+            Linear::read_halves(tensors, &both, (hidden, inner), &plan.looked_at(layer, 1))?;
         Ok(Self {
             before_attention: if layer == 0 { None } else { Some(norm("attn_norm")?) },
-            joined: linear("attn.Wqkv", (hidden, PARTS * hidden), around)?,
-            mixed: linear("attn.Wo", (hidden, hidden), around)?,
+            joined: linear(
+                "attn.Wqkv",
+                (hidden, PARTS * hidden),
+                around,
+                &plan.looked_at(layer, 0),
+            )?,
+            mixed: linear("attn.Wo", (hidden, hidden), around, &form)?,
             before: norm("mlp_norm")?,
             up,
             gate,
-            down: linear("mlp.Wo", (inner, hidden), inside)?,
+            down: linear("mlp.Wo", (inner, hidden), inside, &form)?,
             activation: shape.activation,
             hidden,
             rotation,
@@ -95,7 +102,8 @@ impl PreNorm {
 
     /// Adds what attention makes of the rows.
     fn attend(&self, rows: &mut [f32], ends: &[usize], scratch: &mut Scratch) {
-        let Scratch { tiles, attention, input, mixed, joined, normal, floats, .. } = scratch;
+        let Scratch { tiles, attention, input, mixed, joined, normal, floats, ranges, .. } =
+            scratch;
         let kernels = tiles.kernels();
         let width = PARTS * self.hidden;
         let tokens = rows.len() / self.hidden;
@@ -106,7 +114,8 @@ impl PreNorm {
                 Some(norm) => normalised(norm, span, normal, kernels),
                 None => span,
             };
-            input.fill(span, self.hidden, kernels);
+            ranges.look(0, span);
+            input.fill(span, self.hidden, self.joined.factors(), kernels);
             self.joined.store(input, floats, tiles);
             for (row, place) in floats.chunks_exact_mut(width).zip(&mut places) {
                 // Queries and keys; values stay as they are.
@@ -114,18 +123,20 @@ impl PreNorm {
             }
             joined.put(at * SPAN, floats, width, attention.precision(), kernels);
         }
-        mixed.resize(tokens, self.hidden);
         attention.mix_all(joined, ends, (None, self.window), mixed, tiles);
         self.mixed.accumulate(mixed, rows, tiles);
     }
 
     /// Adds what the gates let through of some rows.
     fn pass_gates(&self, rows: &mut [f32], scratch: &mut Scratch) {
-        let Scratch { tiles, input, inner, normal, floats, .. } = scratch;
+        let Scratch { tiles, input, inner, normal, floats, ranges, .. } = scratch;
         let kernels = tiles.kernels();
-        input.fill(normalised(&self.before, rows, normal, kernels), self.hidden, kernels);
+        let normal = normalised(&self.before, rows, normal, kernels);
+        ranges.look(1, normal);
+        input.fill(normal, self.hidden, self.up.factors(), kernels);
         self.gate.store(input, floats, tiles);
-        self.up.activate_gated(input, self.activation, floats, inner, tiles);
+        let (columns, after) = (0..self.up.outputs(), (self.activation, Some(&floats[..])));
+        self.up.activate(input, columns, after, inner, tiles);
         self.down.accumulate(inner, rows, tiles);
     }
 }

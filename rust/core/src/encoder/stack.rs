@@ -3,19 +3,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Precision;
 use super::architecture::{Architecture, Family};
 use super::layer::{Layer, Scratch};
 use super::linear::Linear;
 use super::modern::Modern;
 use super::norm::Norm;
+use super::packed::Plan;
 use super::positions::DistanceBias;
 use super::post_norm::{BERT, DISTILBERT, MPNET, PostNorm};
 use super::pre_norm::PreNorm;
 use super::rotation::Rotation;
 use super::tensors::Tensors;
 use crate::error::Result;
-use crate::kernels::Kernels;
 
 /// Layers, and what normalises the rows of the last where no layer does.
 #[derive(Debug)]
@@ -30,14 +29,14 @@ impl Stack {
         tensors: &Tensors,
         prefix: &str,
         shape: &Architecture,
-        form: (Precision, Kernels),
+        plan: &Plan,
     ) -> Result<Self> {
         let (stem, names) = match &shape.family {
             Family::Bert | Family::Roberta => ("encoder", BERT),
             Family::Mpnet => ("encoder", MPNET),
             Family::DistilBert => ("transformer", DISTILBERT),
             Family::ModernBert(modern) => {
-                return Self::read_modern(tensors, prefix, (shape, modern), form);
+                return Self::read_modern(tensors, prefix, (shape, modern), plan);
             }
         };
         let bias = if shape.family == Family::Mpnet {
@@ -49,8 +48,8 @@ impl Stack {
         };
         let read = |layer| {
             let name = format!("{prefix}{stem}.layer.{layer}.");
-            let layer = PostNorm::read(tensors, (&name, &names), shape, bias.clone(), form)?;
-            Ok(Layer::PostNorm(layer))
+            let read = PostNorm::read(tensors, (&name, &names), shape, bias.clone(), (plan, layer));
+            read.map(Layer::PostNorm)
         };
         Ok(Self { layers: (0..shape.layers).map(read).collect::<Result<_>>()?, last: None })
     }
@@ -59,7 +58,7 @@ impl Stack {
         tensors: &Tensors,
         prefix: &str,
         (shape, modern): (&Architecture, &Modern),
-        form: (Precision, Kernels),
+        plan: &Plan,
     ) -> Result<Self> {
         // By the base's bits: there are two of them at most.
         let mut rotations: HashMap<u64, Arc<Rotation>> = HashMap::new();
@@ -69,7 +68,7 @@ impl Stack {
                 Arc::new(Rotation::new(theta, shape.head_width(), shape.max_tokens))
             });
             let rotation = Arc::clone(rotation);
-            PreNorm::read(tensors, (&name, layer), (shape, modern), rotation, form)
+            PreNorm::read(tensors, (&name, layer), (shape, modern), rotation, plan)
                 .map(Layer::PreNorm)
         };
         let sights = modern.sights.iter().map(|sight| sight.theta).enumerate();
@@ -82,7 +81,8 @@ impl Stack {
 
     /// Takes the rows of several texts, whose ends are `ends`, through all layers.
     pub(super) fn forward(&self, rows: &mut [f32], ends: &[usize], scratch: &mut Scratch) {
-        for layer in &self.layers {
+        for (at, layer) in self.layers.iter().enumerate() {
+            scratch.ranges.layer = at;
             layer.forward(rows, ends, scratch);
         }
         if let Some(last) = &self.last {

@@ -161,7 +161,9 @@ fn every_isa_and_precision_keeps_to_the_formulas_at_every_edge() {
     let truth: Vec<Vec<f64>> =
         offsets.windows(2).map(|ends| plain(&weights, &ids[ends[0]..ends[1]])).collect();
     for isa in Isa::available() {
-        for (precision, bound) in [(Precision::F32, 2e-6), (Precision::Bf16, 2e-2)] {
+        for (precision, bound) in
+            [(Precision::F32, 2e-6), (Precision::Bf16, 2e-2), (Precision::Int8, 3e-2)]
+        {
             let model = load(&file, CONFIG, precision, isa).unwrap();
             let found = model.encode(&ids, &offsets, Some(2), &Control::default()).unwrap();
             for (text, (row, truth)) in found.chunks_exact(HIDDEN).zip(&truth).enumerate() {
@@ -184,7 +186,7 @@ fn a_text_has_the_same_bits_alone_in_any_batch_and_with_any_threads() {
 /// Texts alone, together, and with several threads.
 fn check_bits(file: &Scratch, config: &str, ids: &[u32], offsets: &[usize]) {
     for isa in Isa::available() {
-        for precision in [Precision::F32, Precision::Bf16] {
+        for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
             let model = load(file, config, precision, isa).unwrap();
             let all = model.encode(ids, offsets, Some(1), &Control::default()).unwrap();
             for threads in [2, 5] {

@@ -5,9 +5,9 @@
 #![allow(clippy::inline_always, reason = "a body is compiled for vectors only inside its caller")]
 
 use super::Kernels;
-use super::bf16::{Line, STEP};
+use super::bf16::{Line, STEP, round};
 use super::by_isa::by_isa;
-use super::vector_math::{bf16_pair, gelu, tanh};
+use super::vector_math::{gelu, gelu_near, tanh};
 
 /// A function of single values between two linear maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,17 @@ impl Activation {
     }
 }
 
+impl Activation {
+    /// The value before it is rounded to 8 bits or less of significand: within 1.3e-4.
+    #[inline(always)]
+    fn apply_near(self, x: f32) -> f32 {
+        match self {
+            Self::Gelu => gelu_near(x),
+            _ => self.apply(x),
+        }
+    }
+}
+
 /// Calls a generic body with the activation as a constant, so that each loop is vectors only.
 macro_rules! with_activation {
     ($activation:expr, |$constant:ident| $body:expr) => {
@@ -72,6 +83,21 @@ fn activate_body(block: &mut [f32], pitch: usize, bias: &[f32], activation: Acti
             *value = F.apply(*value + bias);
         }
     });
+}
+
+#[inline(always)]
+fn activate_near_body(block: &mut [f32], pitch: usize, bias: &[f32], activation: Activation) {
+    with_activation!(activation, |F| for row in block.chunks_exact_mut(pitch) {
+        for (value, bias) in row.iter_mut().zip(bias) {
+            *value = F.apply_near(*value + bias);
+        }
+    });
+}
+
+by_isa! {
+    fn activate_near(
+        kernels, block: &mut [f32], pitch: usize, bias: &[f32], activation: Activation,
+    ) = activate_near_body;
 }
 
 by_isa! {
@@ -141,9 +167,8 @@ by_isa! {
 
 #[inline(always)]
 fn to_line(values: [f32; STEP], line: &mut Line) {
-    for (codes, pair) in line.0.as_chunks_mut::<2>().0.iter_mut().zip(values.as_chunks::<2>().0) {
-        let both = bf16_pair(pair[0], pair[1]);
-        *codes = [both as u16, (both >> 16) as u16];
+    for (codes, values) in line.0.iter_mut().zip(values) {
+        *codes = round(values);
     }
 }
 
@@ -161,7 +186,7 @@ fn lines_body(
             // A loop, since `array::from_fn` would be compiled for no vectors at all.
             let mut values = [0.0; STEP];
             for i in 0..STEP {
-                values[i] = F.apply(row[i] + bias[i]);
+                values[i] = F.apply_near(row[i] + bias[i]);
             }
             to_line(values, line);
         }
@@ -216,6 +241,22 @@ impl Kernels {
     pub fn activate(self, block: &mut [f32], pitch: usize, bias: &[f32], activation: Activation) {
         assert!(bias.len() <= pitch);
         activate(self, block, pitch, bias, activation);
+    }
+
+    /// As [`Kernels::activate`], for values that are then rounded to 8 bits or less of significand: within
+    /// 1.3e-4.
+    ///
+    /// # Panics
+    /// Likewise.
+    pub fn activate_near(
+        self,
+        block: &mut [f32],
+        pitch: usize,
+        bias: &[f32],
+        activation: Activation,
+    ) {
+        assert!(bias.len() <= pitch);
+        activate_near(self, block, pitch, bias, activation);
     }
 
     /// Writes each row of a block, with the bias, to rows of another pitch.

@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use std::sync::OnceLock;
 
 use super::bf16::{GROUP, Line, SIDE};
-use super::bf16_tiles::Products;
+use super::bf16_tiles::{Bf16Rows, Products};
 
 /// What `ldtilecfg` reads: eight tiles of 16 rows of 64 bytes.
 #[repr(C, align(64))]
@@ -122,38 +122,63 @@ impl Drop for Tiles {
     }
 }
 
-/// All products of 32 rows and 32 queries, four tiles of sums at a time.
-///
-/// Each step loads four tiles of codes and multiplies each with two, which keeps the loads below
-/// the multiplications' time.
+/// All products of 32 rows and 32 queries.
 ///
 /// # Safety
 /// This thread has [`Tiles`]; `panel` is whole steps of 32 lines, at least one, and `rows` is as
 /// long.
 pub(super) unsafe fn multiply(rows: &[Line], panel: &[Line], products: &mut Products) {
-    let steps = panel.len() / (2 * GROUP);
-    let first = rows.as_ptr();
-    let sums = products.0.as_mut_ptr();
-    // SAFETY: a step reads 16 lines of each group of rows and 32 lines of the panel; the caller
-    // promises `steps` of them. The stores fill the four quarters of 32 x 32 products, whose rows
-    // are 128 bytes apart.
+    let rows = Bf16Rows::grouped(rows, panel.len() / 2);
+    // SAFETY: as the caller promises; `products` is 32 rows of 32.
+    unsafe { multiply_into(&rows, panel, products.0.as_mut_ptr(), SIDE, false) };
+}
+
+/// The same for rows wherever they lie, written, or added, to 32 rows of `target`, four tiles of sums at a
+/// time.
+///
+/// Each step loads four tiles of codes and multiplies each with two, which keeps the loads below
+/// the multiplications' time. Asking for the next rows' lines in the loop made it slower.
+///
+/// # Safety
+/// This thread has [`Tiles`]; `panel` is whole steps of 32 lines, at least one; `rows` has as many steps
+/// of 32 rows; `target` has 32 rows of 32 floats, `pitch` apart.
+pub(super) unsafe fn multiply_into(
+    rows: &Bf16Rows,
+    panel: &[Line],
+    target: *mut f32,
+    pitch: usize,
+    add: bool,
+) {
+    let size = size_of::<Line>();
+    let first = rows.lines.as_ptr();
+    let pitch = pitch * size_of::<f32>();
+    // SAFETY: a step reads a line of each of 32 rows and 32 lines of the panel; the caller promises them, and
+    // 32 rows of sums.
     unsafe {
         asm!(
+            "test {add:l}, {add:l}",
+            "jz 3f",
+            "tileloadd tmm0, [{sums} + {pitch}]",
+            "tileloadd tmm1, [{sums} + {pitch} + 64]",
+            "tileloadd tmm2, [{half} + {pitch}]",
+            "tileloadd tmm3, [{half} + {pitch} + 64]",
+            "jmp 2f",
+            "3:",
             "tilezero tmm0",
             "tilezero tmm1",
             "tilezero tmm2",
             "tilezero tmm3",
             "2:",
-            "tileloadd tmm4, [{upper} + {line}]",
+            "tileloadd tmm4, [{upper} + {row}]",
             "tileloadd tmm6, [{panel} + {line}]",
             "tileloadd tmm7, [{panel} + {line} + 1024]",
             "tdpbf16ps tmm0, tmm4, tmm6",
             "tdpbf16ps tmm1, tmm4, tmm7",
-            "tileloadd tmm5, [{lower} + {line}]",
+            "tileloadd tmm5, [{lower} + {row}]",
             "tdpbf16ps tmm2, tmm5, tmm6",
             "tdpbf16ps tmm3, tmm5, tmm7",
-            "add {upper}, 1024",
-            "add {lower}, 1024",
+            "add {upper}, {step}",
+            "add {lower}, {step}",
             "add {panel}, 2048",
             "dec {steps}",
             "jnz 2b",
@@ -162,13 +187,16 @@ pub(super) unsafe fn multiply(rows: &[Line], panel: &[Line], products: &mut Prod
             "tilestored [{half} + {pitch}], tmm2",
             "tilestored [{half} + {pitch} + 64], tmm3",
             upper = inout(reg) first => _,
-            lower = inout(reg) first.add(steps * GROUP) => _,
+            lower = inout(reg) first.wrapping_add(rows.group) => _,
             panel = inout(reg) panel.as_ptr() => _,
-            steps = inout(reg) steps => _,
-            line = in(reg) size_of::<Line>(),
-            sums = in(reg) sums,
-            half = in(reg) sums.add(GROUP * SIDE),
-            pitch = in(reg) SIDE * size_of::<f32>(),
+            steps = inout(reg) panel.len() / (2 * GROUP) => _,
+            row = in(reg) rows.row * size,
+            step = in(reg) rows.step * size,
+            line = in(reg) size,
+            sums = in(reg) target,
+            half = in(reg) target.byte_add(GROUP * pitch),
+            pitch = in(reg) pitch,
+            add = in(reg) u64::from(add),
             out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
             out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
             options(nostack)

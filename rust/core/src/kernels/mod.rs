@@ -11,6 +11,8 @@
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod amx;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod amx_codes;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod amx_int8;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -19,10 +21,13 @@ mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_bf16;
 #[cfg(target_arch = "x86_64")]
+mod avx512_codes;
+#[cfg(target_arch = "x86_64")]
 mod avx512_vnni;
 #[cfg(target_arch = "x86_64")]
 mod avx_vnni;
 pub mod bf16;
+pub mod block_codes;
 pub mod int8;
 pub mod scalar;
 
@@ -304,11 +309,12 @@ mod memory;
 mod panels;
 mod peak;
 mod rotation;
+mod segments;
 mod softmax;
 mod vector_math;
 
 pub use activation::Activation;
-pub use bf16_tiles::{Bf16Tile, Bf16Tiles};
+pub use bf16_tiles::{Bf16Rows, Bf16Tile, Bf16Tiles, Products};
 pub use float_mode::FloatMode;
 pub use mapped::Mapped;
 

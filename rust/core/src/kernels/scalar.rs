@@ -4,7 +4,7 @@
 //! written so that the compiler's own vectoriser finds its lanes.
 
 use super::bf16::{GROUP, Line, SIDE, STEP, panel_place, round, widen};
-use super::bf16_tiles::{Bf16Tile, Products};
+use super::bf16_tiles::{Bf16Rows, Bf16Tile, Products};
 use super::{LANES, MAX_TILE_KEYS, MAX_TILE_ROWS, Tile};
 
 /// Adds the lanes of a canonical sum in its fixed order: halves onto halves.
@@ -72,16 +72,28 @@ pub(super) fn tile<const R: usize, const L: usize>(
 
 /// All products of two groups of rows and a panel.
 pub(super) fn multiply_bf16(rows: &[Line], panel: &[Line], products: &mut Products) {
+    let rows = Bf16Rows::grouped(rows, panel.len() / 2);
+    multiply_bf16_into(&rows, panel, (&mut products.0, SIDE), false);
+}
+
+/// See [`super::Bf16Tiles::multiply_into`].
+pub(super) fn multiply_bf16_into(
+    rows: &Bf16Rows,
+    panel: &[Line],
+    (target, pitch): (&mut [f32], usize),
+    add: bool,
+) {
     let steps = panel.len() / (2 * GROUP);
     for row in 0..SIDE {
         for lane in 0..SIDE {
-            let mut sum = 0.0;
+            let target = &mut target[row * pitch + lane];
+            let mut sum = if add { *target } else { 0.0 };
             for d in 0..steps * STEP {
-                let line = (row / GROUP * steps + d / STEP) * GROUP + row % GROUP;
                 let (panel_line, place) = panel_place(d, lane);
-                sum += widen(rows[line].0[d % STEP]) * widen(panel[panel_line].0[place]);
+                let line = &rows.lines[rows.place(row, d / STEP)];
+                sum += widen(line.0[d % STEP]) * widen(panel[panel_line].0[place]);
             }
-            products.0[row * SIDE + lane] = sum;
+            *target = sum;
         }
     }
 }

@@ -20,6 +20,7 @@ from embedsmith.backends import load_encoder, resolve_model
 from embedsmith.backends._packaged import PACKAGED
 from embedsmith.backends._sample_texts import sample_texts
 from embedsmith.backends.native import NativeEncoder
+from embedsmith.backends.native._precision import _candidates
 from embedsmith.exceptions import DeviceError, ModelError
 from tests.integration.test_odd_texts import ODD, SCRIPTS
 from tests.unit.backends.export.conftest import make_export_model
@@ -63,6 +64,11 @@ def fast(minilm):
     return NativeEncoder(minilm, precision="bf16" if _core.has_fast_bf16() else "f32")
 
 
+@pytest.fixture(scope="module")
+def coarse(minilm):
+    return NativeEncoder(minilm, precision="int8" if _core.has_fast_int8() else "f32")
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_each_family_gives_the_vectors_of_torch(family, tmp_path):
     folder = make_export_model(tmp_path, family, **FAMILIES[family])
@@ -98,7 +104,7 @@ def test_dense_maps_and_cut_columns_are_those_of_torch(tmp_path):
 
 
 @pytest.mark.model
-def test_a_real_model_agrees_with_torch_on_texts_of_all_kinds(exact, fast):
+def test_a_real_model_agrees_with_torch_on_texts_of_all_kinds(exact, fast, coarse):
     texts = [*TEXTS, *ODD.values(), *SCRIPTS.values()]
     torch_encoder = load_encoder("st:all-MiniLM-L6-v2", cache=False)
     expected = torch_encoder.encode(texts, role="document")
@@ -109,6 +115,35 @@ def test_a_real_model_agrees_with_torch_on_texts_of_all_kinds(exact, fast):
     near = cosines(fast.encode(texts, role="document").vectors, expected.vectors)
     assert near.mean() >= 0.9999
     assert near.min() >= 0.9995
+    rough = cosines(coarse.encode(texts, role="document").vectors, expected.vectors)
+    assert rough.mean() >= 0.999
+    assert rough.min() >= 0.997
+
+
+@pytest.mark.skipif(not _core.has_fast_int8(), reason="this processor has no fast int8")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_family_keeps_near_in_int8(family, tmp_path):
+    # Random weights spread evenly: no outliers to even out, but peaked attention.
+    folder = make_export_model(tmp_path, family, **FAMILIES[family])
+    exact, coarse = (NativeEncoder(folder, precision=name) for name in ("f32", "int8"))
+    near = cosines(*(one.encode(TEXTS, role="document").vectors for one in (exact, coarse)))
+    assert near.mean() >= 0.998
+    assert near.min() >= 0.99
+    assert (coarse.choice.least or 0.0) == pytest.approx(near.min(), abs=1e-4)
+
+
+@pytest.mark.model
+@pytest.mark.skipif(not _core.has_fast_int8(), reason="this processor has no fast int8")
+def test_ranges_of_inputs_make_int8_finer(exact, coarse):
+    texts = list(SCRIPTS.values())
+    source = coarse._source
+    plain = source.load("int8")
+    ids, offsets, _ = plain.tokenize(texts)
+    truth = exact.encode(texts, role="document").vectors
+    evened = cosines(coarse.encode(texts, role="document").vectors, truth)
+    assert 1 - evened.mean() < 0.7 * (1 - cosines(plain.encode(ids, offsets), truth).mean())
+    with pytest.raises(ModelError, match="ranges of inputs are those of another model"):
+        source.load("int8", np.ones((3, 384), dtype=np.float32))
 
 
 @pytest.mark.model
@@ -120,9 +155,9 @@ def test_a_real_model_agrees_with_torch_on_texts_of_all_kinds(exact, fast):
     threads=st.integers(1, 3),
 )
 def test_a_text_has_the_same_bits_in_any_batch_order_and_number_of_threads(
-    exact, fast, order, threads
+    exact, fast, coarse, order, threads
 ):
-    for encoder in (exact, fast):
+    for encoder in (exact, fast, coarse):
         model = encoder._running()[0]
         ids, offsets, _ = model.tokenize([TEXTS[at] for at in order])
         together = model.encode(ids, offsets, threads=threads)
@@ -150,11 +185,11 @@ def test_every_instruction_set_gives_the_same_vectors_to_rounding(isa, minilm, e
 def test_auto_says_which_format_it_took_and_how_near_that_is(minilm, monkeypatch):
     encoder = NativeEncoder(minilm)
     choice = encoder.choice
-    if _core.has_fast_bf16():
-        assert choice.precision == "bf16"
-        assert (choice.mean or 0.0) > 0.9999
-        assert (choice.least or 0.0) > 0.9995
-    assert encoder.fingerprint.fields["precision"] == [choice.precision]
+    least = {"f32": 2.0, "bf16": 0.9995, "int8": 0.997}[choice.precision]
+    assert choice.precision != "f32" or not _core.has_fast_bf16()
+    assert choice.precision == "f32" or (choice.least or 0.0) > least
+    assert not choice.refused
+    assert encoder.fingerprint.fields["precision"][0] == choice.precision
     monkeypatch.setenv("EMBEDSMITH_ISA", "avx2")
     try:
         assert NativeEncoder(minilm).choice.precision == "f32"
@@ -162,12 +197,37 @@ def test_auto_says_which_format_it_took_and_how_near_that_is(minilm, monkeypatch
         pytest.skip(f"this processor lacks it: {error}")
     with pytest.raises(DeviceError, match="AVX-512 BF16 or AMX"):
         NativeEncoder(minilm, precision="bf16")
+    with pytest.raises(DeviceError, match="AVX-512 VNNI or AMX"):
+        NativeEncoder(minilm, precision="int8")
 
 
 def test_a_format_that_strays_too_far_is_not_taken(tmp_path, monkeypatch):
     folder = make_export_model(tmp_path, "bert", **TWO_HEADS)
-    monkeypatch.setattr("embedsmith.backends.native._precision._LEAST_MEAN", 1.1)
-    assert NativeEncoder(folder).choice.precision == "f32"
+    module = "embedsmith.backends.native._precision"
+    monkeypatch.setattr(f"{module}._candidates", lambda: ["int8", "bf16"])
+    monkeypatch.setattr(f"{module}._CLOSE", {"bf16": (0.9, 0.9), "int8": (1.1, 1.1)})
+    choice = NativeEncoder(folder).choice
+    assert choice.precision == "bf16"
+    assert "1.1 and 1.1 are asked" in choice.refused["int8"]
+    monkeypatch.setattr(f"{module}._CLOSE", {"bf16": (1.1, 1.1), "int8": (1.1, 1.1)})
+    choice = NativeEncoder(folder).choice
+    assert (choice.precision, set(choice.refused)) == ("f32", {"int8", "bf16"})
+
+
+@pytest.mark.parametrize(
+    ("peaks", "expected"),
+    [
+        ({"f32": 100, "int8": 400, "amx_int8": 3000, "amx_bf16": 1500}, ["int8", "bf16"]),
+        ({"f32": 200, "int8": 400, "bf16": 110}, ["int8"]),
+        ({"f32": 200}, []),
+    ],
+)
+def test_a_format_that_is_no_faster_is_no_candidate(peaks, expected, monkeypatch):
+    module = "embedsmith.backends.native._precision"
+    monkeypatch.setattr(f"{module}._core.peak_rates", lambda: peaks)
+    yes = {"bf16": ("", lambda: True), "int8": ("", lambda: True)}
+    monkeypatch.setattr(f"{module}._NEEDS", yes)
+    assert _candidates() == expected
 
 
 def test_the_space_is_that_of_the_folder_and_of_the_format(minilm):
@@ -273,5 +333,5 @@ def test_a_spec_opens_it_on_the_cpu_alone(minilm):
 
 
 def test_an_unknown_precision_is_named(minilm):
-    with pytest.raises(ModelError, match="int8.*embedsmith export --precision int8"):
-        NativeEncoder(minilm, precision="int8")
+    with pytest.raises(ModelError, match="'fp16'; native models run in auto, fp32, bf16 and int8"):
+        NativeEncoder(minilm, precision="fp16")
