@@ -109,6 +109,7 @@ ENCODERS = {
     "embedsmith-onnx-int8": ("**embedsmith** `onnx:`, int8", None),
     "embedsmith-native": ("**embedsmith** `native:`, float32", None),
     "embedsmith-native-bf16": ("**embedsmith** `native:`, bfloat16", None),
+    "embedsmith-native-int8": ("**embedsmith** `native:`, int8", None),
 }
 
 
@@ -290,6 +291,7 @@ def encoders(found: Records) -> str:
     for one in record["entries"]:
         cases.setdefault(one["case"], {})[one["engine"]] = one
     passages, queries = cases["passages"], cases["single_query"]
+    larger = cases.get("passages_of_mpnet", {})
     rows = []
     for engine in (engine for engine in ENCODERS if engine in passages):
         one, alone = passages[engine], queries.get(engine)
@@ -301,9 +303,21 @@ def encoders(found: Records) -> str:
             if alone is None
             else [_time({"median_s": alone[f"query_{name}_s"]}) for name in ("p50", "p99")]
         )
+        mpnet = NONE
+        if engine in larger:
+            ratio = _seconds(larger["sentence-transformers"]) / _seconds(larger[engine])
+            mpnet = f"{_digits(ratio, 2)}x"
         named = _named(*ENCODERS[engine], record)
-        rows.append([named, rate, f"{times}x", *latency, _memory(one)])
-    heading = ["", "texts/s", "against the first", "one query, p50", "p99", "memory"]
+        rows.append([named, rate, f"{times}x", mpnet, *latency, _memory(one)])
+    heading = [
+        "",
+        "texts/s",
+        "against the first",
+        "the same, mpnet",
+        "one query, p50",
+        "p99",
+        "memory",
+    ]
     return _caption(record) + _markdown(heading, rows)
 
 

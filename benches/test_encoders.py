@@ -24,6 +24,7 @@ from benches import passages
 from benches.engines import THREADS
 from embedsmith._core import available_isas
 from embedsmith.backends import load_encoder, resolve_model
+from embedsmith.exceptions import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,10 @@ ENGINES = {
     "embedsmith-onnx-int8": "int8",
     "embedsmith-native": "fp32",
     "embedsmith-native-bf16": "bf16",
+    "embedsmith-native-int8": "int8",
 }
+# Of a model eight times as large, over fewer passages.
+LARGER = {name: ENGINES[name] for name in ENGINES if name == BASELINE or "native-" in name}
 GPU_ENGINES = {
     "sentence-transformers-fp16": "fp16",
     "embedsmith-fp16": "fp16",
@@ -59,14 +63,18 @@ HAS_BF16 = bool({"avx512bf16", "amx"}.intersection(available_isas()))
 
 
 def sentence_transformers(
-    texts: list[str], folder: str, precision: str, device: str = "cpu"
+    texts: list[str],
+    folder: str,
+    precision: str,
+    device: str = "cpu",
+    name: str = passages.MODEL,
 ) -> Encode:
     import torch
     from sentence_transformers import SentenceTransformer
 
     torch.set_num_threads(THREADS)
     backend = "onnx" if folder else "torch"
-    path = folder or str(resolve_model(passages.MODEL))
+    path = folder or str(resolve_model(name))
     options: dict[str, Any] = {"backend": backend} if folder else {}
     if precision == "fp16":
         options["model_kwargs"] = {"torch_dtype": "float16"}
@@ -80,13 +88,19 @@ def sentence_transformers(
     return encode
 
 
-def embedsmith(texts: list[str], folder: str, precision: str, device: str = "cpu") -> Encode:
+def embedsmith(
+    texts: list[str],
+    folder: str,
+    precision: str,
+    device: str = "cpu",
+    name: str = passages.MODEL,
+) -> Encode:
     import torch
 
     torch.set_num_threads(THREADS)
     kind = "native" if folder == NATIVE else "st"
     whole = folder in ("", NATIVE)
-    spec = f"{kind}:{passages.MODEL}" if whole else f"onnx:{folder}"
+    spec = f"{kind}:{name}" if whole else f"onnx:{folder}"
     options: dict[str, Any] = {"precision": precision} if whole else {}
     encoder = load_encoder(spec, device=device, cache=False, **options)
     return lambda: encoder.encode(texts, role="document").vectors
@@ -143,13 +157,13 @@ PREPARE = {
 
 
 @cache
-def drawn() -> passages.Passages:
-    return passages.passages()
+def drawn(name: str = passages.MODEL) -> passages.Passages:
+    return passages.passages(name)
 
 
 @cache
-def reference() -> np.ndarray:
-    return sentence_transformers(drawn().texts, "", "fp32")()
+def reference(name: str = passages.MODEL) -> np.ndarray:
+    return sentence_transformers(drawn(name).texts, "", "fp32", "cpu", name)()
 
 
 @pytest.fixture(scope="session")
@@ -268,6 +282,43 @@ def test_passages(bench: Bench, engine: str, export: Any, layout: Any) -> None:
     )
     cosines = (vectors * reference()).sum(axis=1) / np.linalg.norm(vectors, axis=1)
     assert cosines.min() >= CLOSE[precision]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("engine", LARGER)
+def test_passages_of_mpnet(bench: Bench, engine: str, export: Any, layout: Any) -> None:
+    precision, name = LARGER[engine], passages.LARGER
+    folder = folder_for(engine, precision, export, layout)
+    if not is_installed(name):
+        pytest.skip(f"{name} is not installed")
+    texts, _, n_tokens = drawn(name)
+    vectors = bench(
+        PREPARE[engine],
+        texts,
+        folder,
+        precision,
+        "cpu",
+        name,
+        engine=engine,
+        baseline=BASELINE,
+        shape={"texts": len(texts), "tokens": n_tokens, "dim": 768},
+        dtype="float32",
+        threads=THREADS,
+        data="obliqa",
+        operations=passages.LARGER_FLOP_PER_TOKEN * n_tokens,
+        rounds=3,
+        environment={"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
+    )
+    cosines = (vectors * reference(name)).sum(axis=1) / np.linalg.norm(vectors, axis=1)
+    assert cosines.min() >= CLOSE[precision]
+
+
+def is_installed(name: str) -> bool:
+    try:
+        resolve_model(name)
+    except ModelError:
+        return False
+    return True
 
 
 @pytest.mark.filterwarnings("ignore")
