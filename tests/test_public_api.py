@@ -31,6 +31,7 @@ PUBLIC = (
     "embedsmith.integrations.sentence_transformers",
     "embedsmith.integrations.sklearn",
     "embedsmith.metrics",
+    "embedsmith.mining",
     "embedsmith.reports",
     "embedsmith.search",
 )

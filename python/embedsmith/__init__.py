@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         tukey_hsd,
         wilson_interval,
     )
+    from embedsmith.mining import MinedNegatives, mine_hard_negatives
     from embedsmith.reports import write_report
     from embedsmith.search import (
         Index,
@@ -93,6 +94,7 @@ _HOMES: dict[str, str] = {
     "LabelledPairs": "embedsmith.datasets",
     "LabelledTexts": "embedsmith.datasets",
     "MetricTable": "embedsmith.metrics",
+    "MinedNegatives": "embedsmith.mining",
     "Pairs": "embedsmith.search",
     "ParallelTexts": "embedsmith.datasets",
     "Qrels": "embedsmith.datasets",
@@ -128,6 +130,7 @@ _HOMES: dict[str, str] = {
     "mean_interval": "embedsmith.metrics",
     "merge_topk": "embedsmith.search",
     "paired_test": "embedsmith.metrics",
+    "mine_hard_negatives": "embedsmith.mining",
     "pairs_above": "embedsmith.search",
     "power": "embedsmith.metrics",
     "recall_of": "embedsmith.search",
@@ -156,6 +159,7 @@ __all__ = [
     "LabelledPairs",
     "LabelledTexts",
     "MetricTable",
+    "MinedNegatives",
     "Pairs",
     "ParallelTexts",
     "Qrels",
@@ -193,6 +197,7 @@ __all__ = [
     "load_task",
     "mean_interval",
     "merge_topk",
+    "mine_hard_negatives",
     "paired_test",
     "pairs_above",
     "power",
