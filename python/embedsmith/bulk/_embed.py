@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["EmbeddingRun", "embed_corpus"]
 
 # What a killed run leaves of a file that it was writing.
-_ASIDE = re.compile(r"\..+\.[0-9a-f]{16}")
+_ASIDE = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -297,14 +297,15 @@ class _Job:
     def run(self, open_runner: Callable[[], Runner], meter: Meter, began: float) -> EmbeddingRun:
         folder, before = self.folder, self.before
         for file in folder.iterdir():
-            if _ASIDE.fullmatch(file.name):
+            if _left_aside(file.name):
                 file.unlink()
         if before is None:
             write_json(folder / UNFINISHED, self.settings.to_json())
         known = {entry.file: entry for entry in before.shards} if before is not None else {}
         table = TextTable(folder / WORK_FILE)
         try:
-            present = find_present(folder, tuple(known), self.settings, table)
+            written_ns = (folder / MANIFEST).stat().st_mtime_ns if known else 0
+            present = find_present(folder, known, written_ns, self.settings, table)
             plan = plan_run(self.stream, self.settings, table, present, meter.read)
             start = time.monotonic()
             meter.begin(plan)
@@ -362,7 +363,7 @@ def _earlier(folder: Path) -> Manifest | Settings | None:
         foreign = sorted(
             file.name
             for file in folder.iterdir()
-            if file.name not in (LOCK, WORK_FILE) and not _ASIDE.fullmatch(file.name)
+            if file.name not in (LOCK, WORK_FILE) and not _left_aside(file.name)
         )
         if foreign:
             msg = (
@@ -371,6 +372,14 @@ def _earlier(folder: Path) -> Manifest | Settings | None:
             )
             raise OutputError(msg)
     return begun
+
+
+def _left_aside(name: str) -> bool:
+    """Tell whether a file is what a killed run left of one of ours."""
+    match = _ASIDE.fullmatch(name)
+    return match is not None and (
+        match["name"] in (MANIFEST, UNFINISHED) or is_shard_name(match["name"])
+    )
 
 
 def _threads(

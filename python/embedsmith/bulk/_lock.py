@@ -28,7 +28,7 @@ def only_writer(folder: Path) -> Iterator[None]:
     Raises
     ------
     OutputError
-        If another process holds it, or the folder cannot be written.
+        If another process holds it, or the folder cannot be written or locked.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -42,10 +42,18 @@ def only_writer(folder: Path) -> Iterator[None]:
     with file:
         try:
             _lock(file)
-        except OSError as error:
+        # Windows says so of a byte that is locked.
+        except (BlockingIOError, PermissionError) as error:
             msg = (
                 f"another process is writing to {folder}. Wait until it is done, or name another "
                 "folder."
+            )
+            raise OutputError(msg) from error
+        except OSError as error:
+            msg = (
+                f"{folder} cannot be locked: {error.strerror or error}, so a second process could "
+                "write to it at the same time. Name a folder on another disk, and copy it when it "
+                "is done."
             )
             raise OutputError(msg) from error
         yield

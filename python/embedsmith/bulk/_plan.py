@@ -7,15 +7,17 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from embedsmith._files import sha256_of
 from embedsmith._phrases import counted
 from embedsmith.bulk._rows import cut_in_shards
 from embedsmith.bulk._shards import is_shard_name, open_shard, shard_name
 from embedsmith.exceptions import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from embedsmith.bulk._manifest import ShardEntry
     from embedsmith.bulk._rows import ShardRows
     from embedsmith.bulk._settings import Settings
     from embedsmith.bulk._text_table import RowPlace, TextTable
@@ -75,12 +77,30 @@ class Plan:
 
 
 def find_present(
-    folder: Path, listed: Sequence[str], settings: Settings, table: TextTable
+    folder: Path,
+    listed: Mapping[str, ShardEntry],
+    listed_ns: int,
+    settings: Settings,
+    table: TextTable,
 ) -> list[str]:
     """Keep in the table where texts stand in files of the folder; return the files by number.
 
     Files of the manifest come first, so that what is taken from them does not depend on what an
-    interrupted run added. A file that is damaged or of other settings counts as absent.
+    interrupted run added. A file that is damaged or of other settings counts as absent; so does
+    one of the manifest that was written to after it and has another hash.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    listed : mapping of str to ShardEntry
+        Files of the manifest, if there is one.
+    listed_ns : int
+        When the manifest was written, in nanoseconds, as the file system has it.
+    settings : Settings
+        Of the run.
+    table : TextTable
+        Filled here.
     """
     others = sorted(
         file.name
@@ -96,6 +116,8 @@ def find_present(
             continue
         if shard.file.metadata.get("settings") != settings.digest:
             continue
+        if name in listed and _was_replaced(folder / name, listed[name], listed_ns):
+            continue
         number = len(files)
         files.append(name)
         hashes = shard.hashes()
@@ -106,6 +128,14 @@ def find_present(
                 places.setdefault(key.tobytes(), (number, row))
             table.add_present(places)
     return files
+
+
+def _was_replaced(path: Path, entry: ShardEntry, listed_ns: int) -> bool:
+    """Tell whether a file is another than the manifest says; reads it only if it is younger.
+
+    As a run leaves it that made it anew and was killed before it wrote the manifest.
+    """
+    return path.stat().st_mtime_ns > listed_ns and sha256_of(path) != entry.sha256
 
 
 def plan_run(

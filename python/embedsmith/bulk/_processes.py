@@ -33,7 +33,7 @@ _THREAD_VARIABLES = (
 
 
 class _DiedError(Exception):
-    """A process ended without an answer; holds its exit code."""
+    """A process ended without an answer; holds its exit code and number."""
 
 
 class _Process:
@@ -48,7 +48,11 @@ class _Process:
             stdout=subprocess.PIPE,
             env={**os.environ, **given},
         )
-        self._send(order)
+        try:
+            self._send(order)
+        except BaseException:
+            self.kill()
+            raise
 
     @property
     def pid(self) -> int:
@@ -63,7 +67,7 @@ class _Process:
             try:
                 kind, content = receive(pipe)
             except (EOFError, OSError) as error:
-                raise _DiedError(self._process.wait()) from error
+                raise _DiedError(self._process.wait(), self.pid) from error
             if kind == "told":
                 told(number, *content)
             elif kind == "failed":
@@ -77,7 +81,7 @@ class _Process:
         try:
             send(pipe, message)
         except OSError as error:
-            raise _DiedError(self._process.wait()) from error
+            raise _DiedError(self._process.wait(), self.pid) from error
 
     def kill(self) -> None:
         """End it, and wait until it is gone."""
@@ -143,24 +147,26 @@ class ProcessRunner:
 
     def _embed(self, slot: int, number: int, texts: Sequence[str]) -> Encoded:
         for attempt in range(1, _ATTEMPTS + 1):
-            process = self._process(slot)
             try:
-                return process.ask(number, texts, self._told)
+                return self._process(slot).ask(number, texts, self._told)
             except _DiedError as error:
-                code = error.args[0]
+                code, pid = error.args
+                self._drop(slot)
                 with self._lock:
-                    del self._processes[slot]
                     if self._closed:
                         raise
                     self.n_restarts += attempt < _ATTEMPTS
-                process.kill()
                 if attempt < _ATTEMPTS:
                     _log.warning(
-                        "worker process %d ended (%s) on shard %d; the shard is given to a new one",
-                        process.pid,
+                        "worker process %s ended (%s) on shard %d; the shard is given to a new one",
+                        pid,
                         _ending(code),
                         number,
                     )
+            except BaseException:
+                # Its answer may still be on the way, and is not the next shard's.
+                self._drop(slot)
+                raise
         msg = (
             f"the worker of shard {number} ended {_ATTEMPTS} times without an answer "
             f"({_ending(code)}). If memory ran out, use fewer workers or a smaller batch; what is "
@@ -168,10 +174,17 @@ class ProcessRunner:
         )
         raise ClusterError(msg)
 
+    def _drop(self, slot: int) -> None:
+        """End a process; the next shard of its place gets a new one."""
+        with self._lock:
+            process = self._processes.pop(slot, None)
+        if process is not None:
+            process.kill()
+
     def _process(self, slot: int) -> _Process:
         with self._lock:
             if self._closed:
-                raise _DiedError(None)
+                raise _DiedError(None, None)
             if slot not in self._processes:
                 self._processes[slot] = _Process(self._order, self._threads)
             return self._processes[slot]

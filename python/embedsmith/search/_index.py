@@ -324,8 +324,9 @@ class Index:
         ----------
         path : path-like
             A file that :meth:`save` wrote, or a folder that :func:`embedsmith.embed_corpus` wrote.
-            A folder is searched as it is: it has no codes, so each search reads all of it, and
-            it can neither grow nor be compared with itself here.
+            A folder is searched as it is: it has no codes, so each search, be it of one query,
+            reads all of it, and it can neither grow nor be compared with itself here. For more
+            than a few searches, build an index once, as in the example.
         verify : bool, default False
             Also read all vectors and compare their SHA-256. The header and the norms of a file are
             always verified; without this, a vector damaged on disk goes unnoticed unless it
@@ -340,6 +341,24 @@ class Index:
         DataError
             If the file is missing, foreign, truncated, damaged, or of a newer version; if the
             folder is not complete.
+
+        Examples
+        --------
+        From a folder to an index with codes, which takes its vectors into memory once:
+
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import embedsmith as es
+        >>> path, texts = tempfile.mkdtemp(), es.Corpus(("a", "b"), ("a loan", "a card"))
+        >>> _ = es.embed_corpus(texts, "fake:8", path, cache=False)
+        >>> folder = es.EmbeddingFolder(path)
+        >>> vectors = np.concatenate([batch.vectors for batch in folder.batches()])
+        >>> built = es.Index(vectors, metric=folder.metric, fingerprint=folder.fingerprint.digest)
+        >>> built.save(f"{path}.index")
+        >>> es.Index.open(f"{path}.index").search(vectors[1:], k=1).rows
+        array([[1]])
+        >>> es.Index.open(path).search(vectors[1:], k=1).rows
+        array([[1]])
         """
         place = Path(path)
         index = cls.__new__(cls)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
 import os
+import stat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -219,6 +221,41 @@ def test_an_update_that_was_stopped_leaves_the_old_folder_whole(tmp_path: Path, 
     assert contents(tmp_path / "out") == contents(tmp_path / "undisturbed")
 
 
+def test_a_shard_that_only_moved_is_the_file_of_a_run_from_nothing(tmp_path: Path) -> None:
+    """Two short texts become a long one: what follows is in the same shards, a row earlier."""
+    follow = [("c", "text c"), ("d", "text d"), ("e", "text e")]
+    source = write(tmp_path / "c.jsonl", [("a", "text a"), ("b", "text b"), *follow])
+    embed(source, tmp_path / "out", shard_bytes=12)
+    write(source, [("a", "a longer text"), *follow])
+    embed(source, tmp_path / "out", shard_bytes=12)
+    embed(source, tmp_path / "anew", shard_bytes=12)
+    assert contents(tmp_path / "out") == contents(tmp_path / "anew")
+
+
+def test_a_file_made_anew_by_a_run_that_was_killed_is_not_taken_for_the_one_listed(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Its last bits may be others, as those of a model whose vectors depend on the batch."""
+
+    class Nudged(FakeEncoder):
+        def encode_tokenized(self, tokenized: Any, positions: Any) -> Any:
+            return super().encode_tokenized(tokenized, positions) * np.float32(1 + 2**-20)
+
+    source = write(tmp_path / "c.jsonl", ROWS)
+    embed(source, tmp_path / "out")
+    min((tmp_path / "out").glob("00000-*")).unlink()
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_embed, "write_json", killed)
+        with pytest.raises(KeyboardInterrupt):
+            embed(source, tmp_path / "out", Nudged(16))
+    embed(source, tmp_path / "out")
+    es.EmbeddingFolder(tmp_path / "out").verify()
+
+
 def test_shards_end_by_the_bytes_of_their_texts_too(tmp_path: Path) -> None:
     rows = [(str(n), "ü" * 50) for n in range(9)]
     run = embed(write(tmp_path / "c.jsonl", rows), tmp_path / "out", shard_bytes=250)
@@ -263,6 +300,54 @@ def test_a_folder_of_other_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
         embed(source, tmp_path / "out" / "precious.npy")
     assert (tmp_path / "out" / "precious.npy").read_bytes() == b"x"
+
+
+def test_a_hidden_file_of_somebody_else_is_neither_ours_nor_removed(tmp_path: Path) -> None:
+    theirs = tmp_path / "out" / ".notes.txt.0123456789abcdef"
+    theirs.parent.mkdir()
+    theirs.write_text("theirs")
+    with pytest.raises(OutputError, match="which no run of this kind wrote"):
+        embed(write(tmp_path / "c.jsonl", ROWS), tmp_path / "out")
+    assert theirs.read_text() == "theirs"
+
+
+def test_a_place_without_locks_is_said_to_have_none(tmp_path: Path, monkeypatch: Any) -> None:
+    fcntl = pytest.importorskip("fcntl", reason="of POSIX")
+
+    def flock(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(OutputError, match="cannot be locked: No locks available.*another disk"):
+        embed(write(tmp_path / "c.jsonl", ROWS), tmp_path / "out")
+
+
+def test_a_place_whose_folders_cannot_be_synced_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    embed(write(tmp_path / "c.jsonl", ROWS), tmp_path / "out")
+    es.EmbeddingFolder(tmp_path / "out").verify()
+
+
+def test_a_folder_that_did_not_reach_the_disk_is_an_error(tmp_path: Path, monkeypatch: Any) -> None:
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OutputError, match="Input/output error"):
+        embed(write(tmp_path / "c.jsonl", ROWS), tmp_path / "out")
 
 
 def test_a_second_writer_is_refused(tmp_path: Path) -> None:
@@ -390,6 +475,10 @@ def test_a_damaged_file_is_found_and_made_anew(tmp_path: Path) -> None:
         folder.verify()
     with pytest.raises(DataError, match=f"{victim.name} does not have the SHA-256"):
         es.Index.open(tmp_path / "out", verify=True)
+    # Written to since: known without being asked for. A bit that turned by itself is not.
+    run = embed(source, tmp_path / "out")
+    assert run.n_shards_written == 1
+    assert contents(tmp_path / "out") == whole
     victim.unlink()
     run = embed(source, tmp_path / "out")
     assert run.n_shards_written == 1
