@@ -14,6 +14,7 @@ from embedsmith.cli._embed import EMBED_EPILOG, embed_command
 from embedsmith.cli._eval import EVAL_EPILOG, eval_command
 from embedsmith.cli._export import EXPORT_EPILOG, export_command
 from embedsmith.cli._measure import MEASURE_EPILOG, measure_command
+from embedsmith.cli._mine import MINE_EPILOG, mine_command
 from embedsmith.cli._report import REPORT_EPILOG, report_command
 from embedsmith.cli._validate import VALIDATE_EPILOG, validate_command
 
@@ -41,6 +42,7 @@ def build_app() -> typer.Typer:
     app.callback()(_options)
     app.command("eval", epilog=EVAL_EPILOG)(eval_command)
     app.command("embed", epilog=EMBED_EPILOG)(embed_command)
+    app.command("mine", epilog=MINE_EPILOG)(mine_command)
     app.command("compare", epilog=COMPARE_EPILOG)(compare_command)
     app.command("report", epilog=REPORT_EPILOG)(report_command)
     app.command("measure", epilog=MEASURE_EPILOG)(measure_command)

@@ -47,6 +47,7 @@ def read_rows(
     *,
     optional: Sequence[str] = (),
     columns: Mapping[str, str] | None = None,
+    remedy: str | None = None,
 ) -> list[Row]:
     """Return the rows of a JSONL, CSV, TSV or parquet file.
 
@@ -60,6 +61,8 @@ def read_rows(
         Columns that a row may have; absent ones are left out of ``values``.
     columns : mapping of str to str, optional
         What the file calls a column, where that is another name.
+    remedy : str, optional
+        How another name is given, for the message that a column is missing; by default ``columns``.
 
     Returns
     -------
@@ -76,7 +79,7 @@ def read_rows(
     named = _named(wanted, optional, columns)
     ending = path.name.removesuffix(".gz").rpartition(".")[2].lower()
     if ending == "parquet":
-        rows = _parquet(path, named)
+        rows = _parquet(path, named, remedy)
     elif ending == "jsonl":
         rows = _jsonl(path)
     elif ending in ("csv", "tsv"):
@@ -91,7 +94,7 @@ def read_rows(
     for where, values in rows:
         for name in wanted:
             if named[name] not in values:
-                raise DataError(_missing(where, named[name], values))
+                raise DataError(_missing(where, named[name], values, remedy))
         found.append(
             Row(where, {name: values[key] for name, key in named.items() if key in values})
         )
@@ -187,13 +190,13 @@ def _named(
     return {name: given.get(name, name) for name in known}
 
 
-def _missing(where: str, name: str, values: Mapping[str, Any]) -> str:
+def _missing(where: str, name: str, values: Mapping[str, Any], remedy: str | None) -> str:
     near = difflib.get_close_matches(name, values, n=1)
     hint = f"Did you mean {near[0]!r}? " if near else ""
+    usual = f"pass columns={{{name!r}: 'ITS NAME'}} (--column {name}=ITS_NAME)"
     return (
         f"{where}: there is no column {name!r}; there are {_listed(values)}. {hint}"
-        f"Rename it in the file, or pass columns={{{name!r}: 'ITS NAME'}} "
-        f"(--column {name}=ITS_NAME)."
+        f"Rename it in the file, or {remedy or usual}."
     )
 
 
@@ -284,7 +287,9 @@ def _rows_of(path: Path, reader: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         yield where, dict(zip(header, fields, strict=True))
 
 
-def _parquet(path: Path, named: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _parquet(
+    path: Path, named: Mapping[str, str], remedy: str | None
+) -> Iterator[tuple[str, dict[str, Any]]]:
     parquet: Any = require("pyarrow.parquet", extra="data", feature="Reading parquet")
     arrow: Any = require("pyarrow", extra="data", feature="Reading parquet")
     try:
@@ -296,6 +301,7 @@ def _parquet(path: Path, named: Mapping[str, str]) -> Iterator[tuple[str, dict[s
                         str(path),
                         next(iter(named.values())),
                         dict.fromkeys(file.schema_arrow.names),
+                        remedy,
                     )
                 )
             start = 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embedsmith._phrases import counted
-from embedsmith.datasets import Corpus, Dataset, load_dataset
+from embedsmith.datasets import Corpus, Dataset, load_dataset, stream_corpus
 from embedsmith.datasets._rows import as_text, read_rows
 from embedsmith.exceptions import DataError
 from embedsmith.mining._lists import RowLists
@@ -148,9 +148,15 @@ def _chosen(there: list[str], anchor: str | None, positive: str | None) -> _Name
 
 
 def _from_file(path: Any, names: _Names) -> tuple[list[str], list[str]]:
-    columns = {"anchor": names.anchor, "positive": names.positive}
-    rows = read_rows(Path(path).expanduser(), ("anchor", "positive"), columns=columns)
-    return [as_text(row, "anchor") for row in rows], [as_text(row, "positive") for row in rows]
+    if names.anchor == names.positive:
+        msg = f"anchor_column_name and positive_column_name are both {names.anchor!r}; name two."
+        raise DataError(msg)
+    remedy = "pass anchor_column_name and positive_column_name (--anchor, --positive)"
+    rows = read_rows(Path(path).expanduser(), (names.anchor, names.positive), remedy=remedy)
+    return (
+        [as_text(row, names.anchor) for row in rows],
+        [as_text(row, names.positive) for row in rows],
+    )
 
 
 def _from_sequence(
@@ -254,6 +260,12 @@ def _passages(corpus: Any, positives: list[str]) -> tuple[list[str], list[str]]:
     if corpus is None:
         texts = list(dict.fromkeys(positives))
         return [_id_of(text) for text in texts], texts
+    if isinstance(corpus, (str, os.PathLike)):
+        blocks = list(stream_corpus(corpus))
+        corpus = Corpus(
+            tuple(name for block in blocks for name in block.ids),
+            tuple(text for block in blocks for text in block.texts),
+        )
     if isinstance(corpus, Corpus):
         return list(corpus.ids), list(corpus.texts)
     if isinstance(corpus, Mapping):

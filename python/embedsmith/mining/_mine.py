@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from embedsmith._core import __version__
 from embedsmith._validate import as_count, as_progress
 from embedsmith.backends import Bm25
-from embedsmith.exceptions import DataError, ShapeError
+from embedsmith.exceptions import ShapeError
 from embedsmith.mining._block import ENDED, Block, Miner
 from embedsmith.mining._checkpoint import Checkpoint
 from embedsmith.mining._data import as_mining_data
 from embedsmith.mining._embeddings import Prompts, as_embeddings
 from embedsmith.mining._excluded import excluded_rows
 from embedsmith.mining._like_st import st_block
-from embedsmith.mining._result import REPORT_SCHEMA, MinedNegatives
+from embedsmith.mining._report import identity_of, report_of
+from embedsmith.mining._result import MinedNegatives
 from embedsmith.mining._scan import FILTERS, Scan
 from embedsmith.mining._settings import MarginTo, Pool, Settings, Strategy, choice
 from embedsmith.mining._teacher import Teacher
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
 
-    from embedsmith._typing import I64Array, Json, Metric, Progress
+    from embedsmith._typing import I64Array, Metric, Progress
     from embedsmith.mining._data import MiningData
     from embedsmith.mining._embeddings import Embeddings
     from embedsmith.mining._excluded import Excluded
@@ -88,8 +87,8 @@ def mine_hard_negatives(
         anchors are one query with several positives.
     encoder : str, Encoder or SentenceTransformer, optional
         What embeds the texts that have no embeddings.
-    corpus : Corpus, mapping of id to text, or sequence of str, optional
-        Passages; by default all positives.
+    corpus : Corpus, path, mapping of id to text, or sequence of str, optional
+        Passages; by default all positives. A path is read as by ``embedsmith embed``.
     query_embeddings : array_like of shape (n_queries, dim), path or EmbeddingFolder, optional
         One row for each query, in the order of their first appearance.
     corpus_embeddings : array_like of shape (n_passages, dim), path or EmbeddingFolder, optional
@@ -255,7 +254,7 @@ def mine_hard_negatives(
         threads=threads,
         pool=pool,
     )
-    identity = _identity(miner, pool, names, checkpoint is not None)
+    identity = identity_of(miner, pool, names, hashed=checkpoint is not None)
     keeper = None if checkpoint is None else Checkpoint(checkpoint, identity)
     queries, own = miner.units()
     parts = list(
@@ -281,7 +280,7 @@ def mine_hard_negatives(
         ENDED,
         mined,
     )
-    return replace(result, report=_report(result, miner, identity, excluded))
+    return replace(result, report=report_of(result, miner, identity, excluded))
 
 
 def _miner(
@@ -365,64 +364,3 @@ def _blocks(
         if progress is not None:
             progress(part.stop, len(queries))
         yield block
-
-
-def _identity(miner: Miner, pool: str, retrievers: tuple[str, ...], hashed: bool) -> Json:
-    """Return all that decides a result; embeddings by their bytes if it must be compared."""
-    found: Json = {
-        "version": __version__,
-        "settings": miner.settings.to_dict(),
-        "pool": pool,
-        "retrievers": list(retrievers),
-        "metric": miner.embeddings.corpus.metric,
-        "model": miner.embeddings.model,
-        "fingerprint": miner.embeddings.fingerprint,
-        "cross_encoder": None if miner.teacher is None else miner.teacher.name,
-    }
-    if hashed:
-        digest = hashlib.sha256(miner.embeddings.queries.data)
-        for _, block in miner.embeddings.corpus.blocks():
-            digest.update(np.ascontiguousarray(block).data)
-        for lists in (miner.excluded, miner.positives):
-            digest.update(np.ascontiguousarray(lists.offsets).data)
-            digest.update(np.ascontiguousarray(lists.rows).data)
-        for texts in (miner.data.query_ids, miner.data.query_texts, miner.data.doc_texts):
-            digest.update(b"" if texts is None else keys_of(texts, as_they_are=True).data)
-        found["inputs_sha256"] = digest.hexdigest()
-    return found
-
-
-def _report(result: MinedNegatives, miner: Miner, identity: Json, excluded: Excluded) -> Json:
-    taken = dict(zip(FILTERS, result.block.taken.sum(axis=0).tolist(), strict=True))
-    if identity["pool"] == "full" and not (result.rows >= 0).any():
-        said = ", ".join(f"{name} took {count:,}" for name, count in taken.items() if count)
-        kept_out = ", ".join(f"{count:,} by {name}" for name, count in excluded.counts.items())
-        msg = (
-            f"no query got a negative: {said or 'no filter took any'}; excluded were {kept_out}. "
-            "Loosen what took most, or pass a larger corpus."
-        )
-        raise DataError(msg)
-    short = [vars(one) for one in result.short()]
-    found = result.rows >= 0
-    return {
-        "schema": REPORT_SCHEMA,
-        **identity,
-        "counts": {
-            "queries": len(miner.data),
-            "positives": len(miner.data.positives.rows),
-            "passages": len(miner.embeddings.corpus),
-            "negatives": int(found.sum()),
-            "short": len(short),
-            "without_negative": int((~found[:, 0]).sum()),
-            "without_positive": len(miner.data.without_positive),
-        },
-        "excluded": excluded.counts,
-        "taken": taken,
-        "scores": {
-            "positive_mean": float(miner.positive_scores.mean()),
-            "negative_mean": float(result.scores[found].mean()) if found.any() else None,
-            "negative_max": float(result.scores[found].max()) if found.any() else None,
-        },
-        "without_positive": list(miner.data.without_positive),
-        "short": short,
-    }

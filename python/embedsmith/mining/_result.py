@@ -27,7 +27,6 @@ __all__ = ["MinedNegatives", "OutputFormat", "ShortQuery"]
 OutputFormat: TypeAlias = Literal[
     "triplet", "n-tuple", "n-tuple-scores", "labeled-pair", "labeled-list"
 ]
-REPORT_SCHEMA = "embedsmith.mining/1"
 
 _REASONS = {
     "corpus": "all of the corpus was looked at",

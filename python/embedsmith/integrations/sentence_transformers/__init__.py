@@ -8,6 +8,9 @@ Change one import::
     from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
     from embedsmith.integrations.sentence_transformers import InformationRetrievalEvaluator
 
+    from sentence_transformers.util import mine_hard_negatives
+    from embedsmith.integrations.sentence_transformers import mine_hard_negatives
+
 ``semantic_search`` does not import sentence-transformers, which need not be installed; the
 evaluator is one of its classes, and imports it when it is first named.
 
@@ -24,6 +27,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from embedsmith.integrations.sentence_transformers._hard_negatives import mine_hard_negatives
 from embedsmith.integrations.sentence_transformers._semantic_search import semantic_search
 
 if TYPE_CHECKING:
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
         InformationRetrievalEvaluator,
     )
 
-__all__ = ["InformationRetrievalEvaluator", "semantic_search"]
+__all__ = ["InformationRetrievalEvaluator", "mine_hard_negatives", "semantic_search"]
 
 
 def __getattr__(name: str) -> Any:
