@@ -34,6 +34,7 @@ PUBLIC = (
     "embedsmith.mining",
     "embedsmith.reports",
     "embedsmith.search",
+    "embedsmith.text",
 )
 HEADING = re.compile(r"^([A-Z][A-Za-z ]+)\n-{3,}$", re.MULTILINE)
 

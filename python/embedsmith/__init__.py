@@ -75,6 +75,7 @@ if TYPE_CHECKING:
         topk_ray,
         topk_self,
     )
+    from embedsmith.text import TextPairs, near_duplicates
 
 _MODULES = ("exceptions", "integrations")
 
@@ -106,6 +107,7 @@ _HOMES: dict[str, str] = {
     "ScoredPairs": "embedsmith.datasets",
     "TensorTopK": "embedsmith.search",
     "TextClusters": "embedsmith.datasets",
+    "TextPairs": "embedsmith.text",
     "TopK": "embedsmith.search",
     "Verdict": "embedsmith.metrics",
     "compare_results": "embedsmith.evaluation",
@@ -129,6 +131,7 @@ _HOMES: dict[str, str] = {
     "load_task": "embedsmith.datasets",
     "mean_interval": "embedsmith.metrics",
     "merge_topk": "embedsmith.search",
+    "near_duplicates": "embedsmith.text",
     "paired_test": "embedsmith.metrics",
     "mine_hard_negatives": "embedsmith.mining",
     "pairs_above": "embedsmith.search",
@@ -171,6 +174,7 @@ __all__ = [
     "ScoredPairs",
     "TensorTopK",
     "TextClusters",
+    "TextPairs",
     "TopK",
     "Verdict",
     "__version__",
@@ -198,6 +202,7 @@ __all__ = [
     "mean_interval",
     "merge_topk",
     "mine_hard_negatives",
+    "near_duplicates",
     "paired_test",
     "pairs_above",
     "power",

@@ -357,3 +357,19 @@ def required_queries(
     below: float,
     above: float,
 ) -> int | None: ...
+
+# Texts
+
+def near_duplicates(
+    texts: Sequence[str],
+    threshold: float,
+    size: int,
+    words: bool,
+    recall: float,
+    seed: int,
+    max_pairs: int | None = None,
+    border: int | None = None,
+    threads: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]: ...
+def minhash_bands(threshold: float, recall: float) -> tuple[int, int]: ...

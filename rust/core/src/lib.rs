@@ -1,7 +1,7 @@
 //! Everything in embedsmith that has a right answer without Python.
 //!
-//! Encoders (`encoder`), search (`topk`), the measures of retrieval (`metrics`), their statistics (`stats`) and the
-//! parsers of the field's file formats (`formats`). All `unsafe` code lives in `kernels`.
+//! Encoders (`encoder`), search (`topk`), the measures of retrieval (`metrics`), their statistics
+//! (`stats`), near-duplicate texts (`text`) and the parsers of the field's file formats (`formats`). All `unsafe` code lives in `kernels`.
 
 #![deny(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
@@ -15,5 +15,6 @@ pub mod metrics;
 pub mod rank;
 pub mod rows;
 pub mod stats;
+pub mod text;
 pub mod threads;
 pub mod topk;

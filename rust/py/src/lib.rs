@@ -17,6 +17,7 @@ mod plane;
 mod search;
 mod self_join;
 mod stats;
+mod text;
 
 /// Native core of embedsmith; use the typed functions of the package instead.
 #[pymodule]
@@ -29,5 +30,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     self_join::register(module)?;
     metrics::register(module)?;
     stats::register(module)?;
+    text::register(module)?;
     Ok(())
 }
