@@ -27,6 +27,7 @@ PUBLIC = (
     "embedsmith.diagnosis",
     "embedsmith.evaluation",
     "embedsmith.exceptions",
+    "embedsmith.hygiene",
     "embedsmith.integrations.mteb",
     "embedsmith.integrations.sentence_transformers",
     "embedsmith.integrations.sklearn",

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         estimate_cost,
         evaluate,
     )
+    from embedsmith.hygiene import DataCheck, check_data
     from embedsmith.metrics import (
         Evaluator,
         MetricTable,
@@ -84,6 +85,7 @@ _HOMES: dict[str, str] = {
     "Budget": "embedsmith.backends.api",
     "Corpus": "embedsmith.datasets",
     "CostEstimate": "embedsmith.evaluation",
+    "DataCheck": "embedsmith.hygiene",
     "Dataset": "embedsmith.datasets",
     "Diagnosis": "embedsmith.diagnosis",
     "EmbeddingFolder": "embedsmith.bulk",
@@ -110,6 +112,7 @@ _HOMES: dict[str, str] = {
     "TextPairs": "embedsmith.text",
     "TopK": "embedsmith.search",
     "Verdict": "embedsmith.metrics",
+    "check_data": "embedsmith.hygiene",
     "compare_results": "embedsmith.evaluation",
     "compare_runs": "embedsmith.metrics",
     "compare_tables": "embedsmith.metrics",
@@ -151,6 +154,7 @@ __all__ = [
     "Budget",
     "Corpus",
     "CostEstimate",
+    "DataCheck",
     "Dataset",
     "Diagnosis",
     "EmbeddingFolder",
@@ -178,6 +182,7 @@ __all__ = [
     "TopK",
     "Verdict",
     "__version__",
+    "check_data",
     "compare_results",
     "compare_runs",
     "compare_tables",

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from embedsmith import _core
+from embedsmith.cli._check_data import CHECK_DATA_EPILOG, check_data_command
 from embedsmith.cli._compare import COMPARE_EPILOG, compare_command
 from embedsmith.cli._convert import CONVERT_EPILOG, convert_command
 from embedsmith.cli._doctor import DOCTOR_EPILOG, doctor_command
@@ -47,6 +48,7 @@ def build_app() -> typer.Typer:
     app.command("report", epilog=REPORT_EPILOG)(report_command)
     app.command("measure", epilog=MEASURE_EPILOG)(measure_command)
     app.command("validate", epilog=VALIDATE_EPILOG)(validate_command)
+    app.command("check-data", epilog=CHECK_DATA_EPILOG)(check_data_command)
     app.command("convert", epilog=CONVERT_EPILOG)(convert_command)
     app.command("doctor", epilog=DOCTOR_EPILOG)(doctor_command)
     app.command("export", epilog=EXPORT_EPILOG)(export_command)

@@ -49,7 +49,8 @@ EXIT_CODES_HELP = """\
 Exit codes:
   0    done
   1    a gate failed: compare --fail-if-worse found a model that is worse, an export is too far
-       from its original, or the next request could have passed --max-cost
+       from its original, check-data found evaluation data in training, or the next request could
+       have passed --max-cost
   2    usage: an option, a measure, or a model that does not exist
   3    data: a file or a data set that cannot be used
   4    environment: a missing package or device, a place that cannot be written, a service that

@@ -1,6 +1,7 @@
 """Results as people read them; nothing is computed here."""
 
 from embedsmith.reports._compared import ComparisonFormat, comparison_page, comparison_text
+from embedsmith.reports._data_check import data_check_markdown, data_check_text
 from embedsmith.reports._estimates import estimates_report
 from embedsmith.reports._measured import (
     MeasuredRun,
@@ -21,6 +22,8 @@ __all__ = [
     "asks_runid",
     "comparison_page",
     "comparison_text",
+    "data_check_markdown",
+    "data_check_text",
     "estimates_report",
     "evaluation_report",
     "evaluation_summary",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from embedsmith.reports._document import Block, Cell, Document
 
-__all__ = ["markdown_document"]
+__all__ = ["markdown_document", "plain_markdown"]
 
 _LIMIT = 700
 # All that is markup somewhere in a line, HTML included.
@@ -37,13 +37,13 @@ def markdown_document(document: Document) -> str:
         Every text of the data is escaped: none can add markup, a link or a column. Ends with a
         newline.
     """
-    parts = [f"# {_plain(document.title)}", _plain(document.subtitle)]
+    parts = [f"# {plain_markdown(document.title)}", plain_markdown(document.subtitle)]
     for section in document.sections:
-        parts.append(f"## {_plain(section.title)}")
+        parts.append(f"## {plain_markdown(section.title)}")
         parts += _blocks(section.blocks, 3)
     if document.absent:
         parts.append("## Not in this report")
-        parts.append("\n".join(f"- {_plain(reason)}" for reason in document.absent))
+        parts.append("\n".join(f"- {plain_markdown(reason)}" for reason in document.absent))
     return "\n\n".join(parts) + "\n"
 
 
@@ -52,32 +52,35 @@ def _blocks(blocks: Sequence[Block], level: int) -> Iterator[str]:
         if isinstance(block, Text):
             if block.tone == "guide":
                 continue
-            words = _plain(block.text)
+            words = plain_markdown(block.text)
             yield {"best": f"**{words}**", "warning": f"**Caution:** {words}"}.get(
                 block.tone, words
             )
         elif isinstance(block, Table):
             yield _table(block)
         elif isinstance(block, Facts):
-            yield "\n".join(f"- {_plain(name)}: {_plain(value)}" for name, value in block.pairs)
+            yield "\n".join(
+                f"- {plain_markdown(name)}: {plain_markdown(value)}" for name, value in block.pairs
+            )
         elif isinstance(block, Code):
             # Indented: no run of backticks in it can end it.
             yield "\n".join(f"    {line}" for line in visible(block.text).splitlines())
         elif isinstance(block, Card):
-            yield f"- {_plain(block.name)}: **{block.word}**. {_plain(block.statement)}"
+            statement = plain_markdown(block.statement)
+            yield f"- {plain_markdown(block.name)}: **{block.word}**. {statement}"
         elif isinstance(block, Fold):
-            yield f"{'#' * min(level, _DEEPEST)} {_plain(block.title)}"
+            yield f"{'#' * min(level, _DEEPEST)} {plain_markdown(block.title)}"
             yield from _blocks(block.blocks, level + 1)
         else:
-            yield f"{'#' * min(level, _DEEPEST)} {_plain(block.title)}"
+            yield f"{'#' * min(level, _DEEPEST)} {plain_markdown(block.title)}"
             yield _table(block.table, under=block.title)
 
 
 def _table(table: Table, *, under: str = "") -> str:
     """Return a table below its caption, which a heading of the same words stands for."""
     lines = [
-        *([] if table.caption == under else [f"{_plain(table.caption)}:\n"]),
-        _row([_plain(head.text) for head in table.head]),
+        *([] if table.caption == under else [f"{plain_markdown(table.caption)}:\n"]),
+        _row([plain_markdown(head.text) for head in table.head]),
         _row(["---:" if head.numeric else "---" for head in table.head]),
         *(_row([_cell(cell) for cell in row]) for row in table.rows),
     ]
@@ -89,13 +92,13 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    text = _plain(cell.text)
+    text = plain_markdown(cell.text)
     if cell.tone == "best":
         text = f"**{text}**"
-    return f"{text} {_plain(cell.detail)}".rstrip()
+    return f"{text} {plain_markdown(cell.detail)}".rstrip()
 
 
-def _plain(text: str) -> str:
+def plain_markdown(text: str) -> str:
     """Return a text on one line in which nothing is markup."""
     line = " ".join(visible(shortened(text, _LIMIT)).split())
     line = _MARKUP.sub(r"\\\1", line)

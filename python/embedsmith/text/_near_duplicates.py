@@ -179,7 +179,8 @@ def _folded(argument: str, texts: Sequence[str]) -> list[str]:
         msg = f"{argument} is one string; pass a list of texts."
         raise DataError(msg)
     made = []
-    for place, text in enumerate(texts):
+    given: Sequence[object] = texts
+    for place, text in enumerate(given):
         if not isinstance(text, str):
             msg = f"{argument} has {text!r} at position {place}, which is no string. Pass str."
             raise DataError(msg)

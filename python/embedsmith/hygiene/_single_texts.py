@@ -1,0 +1,107 @@
+"""What can be wrong with a text alone, or with many of one kind."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from embedsmith.hygiene._finding import Finding
+from embedsmith.hygiene._personal import masked, personal_data, without_personal_data
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["example_of", "text_findings"]
+
+_EXAMPLE = 120
+# Personal data is looked for in a little more than is shown: a number may stand on the cut.
+_MARGIN = 200
+_SEGMENT = re.compile(r"[^\n.!?]{20,}")
+_BOILERPLATE_SHARE = 0.8
+_BOILERPLATE_TEXTS = 5
+
+
+def example_of(text: str) -> str:
+    """Return the start of a text, with personal data masked."""
+    start = without_personal_data(text[: _EXAMPLE + _MARGIN])
+    return start if len(start) <= _EXAMPLE and len(text) <= len(start) else f"{start[:_EXAMPLE]}…"
+
+
+def text_findings(
+    role: str, ids: Sequence[str], texts: Sequence[str], *, max_words: int
+) -> Iterator[Finding]:
+    """Yield what is wrong with texts: nothing in them, too much, another script, personal data.
+
+    Parameters
+    ----------
+    role : {"query", "passage"}
+        What the texts are.
+    ids, texts : sequence of str
+        As many ids as texts.
+    max_words : int
+        Longer texts are reported.
+
+    Yields
+    ------
+    Finding
+        Kind by kind within a text.
+    """
+    scripts = [_script(text) for text in texts]
+    common = Counter(script for script in scripts if script).most_common(1)
+    usual = common[0][0] if common else ""
+    repeated = _repeated_segments(texts)
+    for identifier, text, script in zip(ids, texts, scripts, strict=True):
+        one = (identifier,)
+        if not text.strip():
+            yield Finding(f"empty {role}", one, "no character but blanks", "", "drop")
+            continue
+        words = len(text.split())
+        if words > max_words:
+            detail = f"{words:,} words; the limit is {max_words:,}"
+            yield Finding(f"long {role}", one, detail, example_of(text), "split into passages")
+        if script and script != usual:
+            detail = f"mostly {script} letters; most texts are {usual}"
+            yield Finding(
+                f"other script, {role}", one, detail, example_of(text), "drop or translate"
+            )
+        share = _boilerplate_share(text, repeated)
+        if share >= _BOILERPLATE_SHARE:
+            detail = f"{share:.0%} of it are sentences that stand in many texts"
+            yield Finding(f"boilerplate {role}", one, detail, example_of(text), "drop")
+        for kind, value in personal_data(text):
+            yield Finding(f"personal data, {role}", one, kind, masked(value), "mask or drop")
+
+
+@lru_cache(maxsize=65536)
+def _script_of(character: str) -> str:
+    return unicodedata.name(character, " ").split(" ")[0].split("-")[0]
+
+
+def _script(text: str) -> str:
+    letters = Counter(character for character in text if character.isalpha())
+    found: Counter[str] = Counter()
+    for character, count in letters.items():
+        found[_script_of(character)] += count
+    # Equal counts: the name that sorts first, so that order in the text decides nothing.
+    return min(found, key=lambda name: (-found[name], name)) if found else ""
+
+
+def _segments(text: str) -> list[str]:
+    return [" ".join(found.group().lower().split()) for found in _SEGMENT.finditer(text)]
+
+
+def _repeated_segments(texts: Sequence[str]) -> frozenset[int]:
+    # Hashes, not strings: a corpus of a million passages has as many sentences as it has lines.
+    counts: Counter[int] = Counter()
+    for text in dict.fromkeys(texts):
+        counts.update({hash(segment) for segment in _segments(text)})
+    return frozenset(key for key, count in counts.items() if count >= _BOILERPLATE_TEXTS)
+
+
+def _boilerplate_share(text: str, repeated: frozenset[int]) -> float:
+    segments = _segments(text)
+    common = sum(len(segment) for segment in segments if hash(segment) in repeated)
+    return common / max(sum(map(len, segments)), 1)
