@@ -298,26 +298,16 @@ def encoders(found: Records) -> str:
         shape = one["shape"]
         rate = f"{shape['texts'] / _seconds(one):,.0f}"
         times = _digits(_seconds(passages["sentence-transformers"]) / _seconds(one), 2)
-        latency = (
-            [NONE, NONE]
-            if alone is None
-            else [_time({"median_s": alone[f"query_{name}_s"]}) for name in ("p50", "p99")]
-        )
+        query = NONE
+        if alone is not None:
+            query = _time({"median_s": _seconds(alone) / alone["shape"]["queries"]})
         mpnet = NONE
         if engine in larger:
             ratio = _seconds(larger["sentence-transformers"]) / _seconds(larger[engine])
             mpnet = f"{_digits(ratio, 2)}x"
         named = _named(*ENCODERS[engine], record)
-        rows.append([named, rate, f"{times}x", mpnet, *latency, _memory(one)])
-    heading = [
-        "",
-        "texts/s",
-        "against the first",
-        "the same, mpnet",
-        "one query, p50",
-        "p99",
-        "memory",
-    ]
+        rows.append([named, rate, f"{times}x", mpnet, query, _memory(one)])
+    heading = ["", "texts/s", "against the first", "the same, mpnet", "one query", "memory"]
     return _caption(record) + _markdown(heading, rows)
 
 
