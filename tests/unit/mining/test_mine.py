@@ -293,6 +293,45 @@ def test_a_run_that_was_stopped_goes_on_and_ends_alike(
         es.mine_hard_negatives(**how, num_negatives=2)
 
 
+_KILLED = """
+import os, signal, sys
+import numpy as np
+import embedsmith as es
+from embedsmith.mining import _mine
+
+_mine._BLOCK = 10
+rng = np.random.default_rng(5)
+queries, corpus = (rng.normal(size=(n, 8)).astype(np.float32) for n in (50, 500))
+
+def progress(done, total):
+    if sys.argv[2] == "kill" and done >= 20:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+found = es.mine_hard_negatives(
+    [[n] for n in range(50)],
+    query_embeddings=queries,
+    corpus_embeddings=corpus,
+    checkpoint=sys.argv[1] or None,
+    progress=progress,
+)
+print(found.rows.tolist())
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals as POSIX has them")
+def test_a_killed_run_goes_on_and_ends_alike(tmp_path: Path) -> None:
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        program = [sys.executable, "-c", _KILLED, *words]
+        return subprocess.run(program, capture_output=True, text=True, check=False, env=os.environ)
+
+    blocks = tmp_path / "blocks"
+    assert run(str(blocks), "kill").returncode == -9
+    assert 1 <= len(list(blocks.glob("*.npz"))) < 5
+    again = run(str(blocks), "go on")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == run("", "go on").stdout
+
+
 def test_the_drop_in_returns_a_data_set() -> None:
     datasets = pytest.importorskip("datasets")
     data = datasets.Dataset.from_dict(
