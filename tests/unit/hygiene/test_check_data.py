@@ -57,7 +57,8 @@ def test_leaks_are_counted_as_queries_pairs_and_passages(tmp_path: Path) -> None
     test = lines(
         tmp_path / "b.jsonl",
         {"query": "what is the monthly fee of the account", "positive": FEE + " So it is."},
-        {"query": "How is a card blocked?", "positive": CARD},
+        # Query and passage stand in training, but not with each other: no leaked pair.
+        {"query": "How is a card blocked?", "positive": FEE},
         {"query": "another one about loans", "positive": LOAN},
         {"query": "something else", "positive": "Nobody asked about this text in training."},
     )
@@ -65,7 +66,7 @@ def test_leaks_are_counted_as_queries_pairs_and_passages(tmp_path: Path) -> None
     assert [(one.what, one.n_leaked, one.n) for one in check.leakage] == [
         ("queries", 2, 4),
         ("pairs", 1, 4),
-        ("passages", 2, 4),
+        ("passages", 3, 4),
     ]
     assert kinds(check)["leaked pair"] == [("line 1", "line 1 positive 1", "line 1")]
     assert not check.passed
@@ -161,12 +162,16 @@ def test_the_command_fails_on_a_leak_and_writes_a_copy_without_it(
     ]
     train = lines(tmp_path / "a.jsonl", *rows)
     before = train.read_bytes()
-    test = lines(tmp_path / "b.jsonl", {"query": "What is the monthly fee?", "positive": LOAN})
+    test = lines(
+        tmp_path / "b.jsonl",
+        {"query": "something else", "positive": LOAN},
+        {"query": "What is the monthly fee?", "positive": LOAN},
+    )
     with pytest.raises(SystemExit) as end:
         main(["check-data", str(train), "--eval", str(test), "--fix", str(tmp_path / "c")])
     assert end.value.code == 1
     told = capsys.readouterr()
-    assert "FAILED  b.jsonl: 1 of 1 queries stand in training (100.0%; limit 0.0%)" in told.out
+    assert "FAILED  b.jsonl: 1 of 2 queries stand in training (50.0%; limit 0.0%)" in told.out
     assert "4 pairs, 2 removed" in told.err
     copy = [json.loads(line) for line in (tmp_path / "c" / "a.jsonl").read_text().splitlines()]
     assert copy == [{**rows[1], "negative": [LOAN]}, rows[2]]
