@@ -50,6 +50,9 @@ def test_a_real_model_and_bm25_measure_as_pytrec_eval_does(tmp_path, name, reque
     assert dense.encoder is not None
     assert f"all-MiniLM-L6-v2: runs as {expected}: {dense.encoder.chosen}" in done.stderr
     told = " ".join(done.stdout.split())
-    assert f"all-MiniLM-L6-v2 ran as {expected}: {dense.encoder.chosen}." in told
+    precision = dense.encoder.producer.get("precision")
+    assert expected.startswith("st:") or precision in ("f32", "bf16", "int8")
+    form = "" if precision is None else f" in {precision}"
+    assert f"all-MiniLM-L6-v2 ran as {expected}{form}: {dense.encoder.chosen}." in told
     assert dense.dim == 384
     assert dense.table.mean["nDCG@10"] > lexical.table.mean["nDCG@10"] > 0.2

@@ -23,7 +23,9 @@ def notes(result: EvaluationResult) -> Iterator[str]:
     yield from _speed_notes(result)
     for model in models:
         if model.encoder is not None and model.encoder.chosen is not None:
-            yield f"{model.name} ran as {model.spec}: {model.encoder.chosen}."
+            precision = model.encoder.producer.get("precision")
+            form = "" if precision is None else f" in {precision}"
+            yield f"{model.name} ran as {model.spec}{form}: {model.encoder.chosen}."
     for model in models:
         cut = model.truncation
         if cut.documents or cut.queries:

@@ -144,11 +144,17 @@ class NativeEncoder(EncodesInBatches):
 
     @cached_property
     def producer(self) -> Json:
-        """What decides the last bits of a vector: the instruction set and the version.
+        """What decides the last bits of a vector: instruction set, number format and version.
 
         Neither batches nor threads do.
         """
-        return {"device": "cpu", "isa": self._running()[0].isa, "embedsmith": _core.__version__}
+        model = self._running()[0]
+        return {
+            "device": "cpu",
+            "isa": model.isa,
+            "precision": model.precision,
+            "embedsmith": _core.__version__,
+        }
 
     def prompt(self, role: Role) -> str:
         """Return the text that is put before each text of this role."""
