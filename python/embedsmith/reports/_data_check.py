@@ -97,8 +97,16 @@ def _ids(finding: Finding) -> list[str]:
     return [shortened(" ".join(one.split()), _ID) for one in finding.ids]
 
 
+_ONE = {
+    "queries": "query",
+    "passages": "passage",
+    "positive pairs": "positive pair",
+    "negative pairs": "negative pair",
+}
+
+
 def _sizes(check: DataCheck) -> str:
-    sizes = ", ".join(f"{count:,} {what}" for what, count in check.sizes.items())
+    sizes = ", ".join(counted(count, _ONE[what], what) for what, count in check.sizes.items())
     found = counted(len(check.findings), "finding")
     return f"{sizes}; {check.coverage:.1%} of the passages are a positive; {found}"
 
