@@ -22,7 +22,7 @@ def test_a_model_given_twice_is_refused_by_name():
 
 
 def test_no_model_is_refused_with_an_example():
-    with pytest.raises(ModelError, match=r"'st:all-MiniLM-L6-v2' \(--model st:"):
+    with pytest.raises(ModelError, match=r"'all-MiniLM-L6-v2' \(--model all-MiniLM"):
         label_specs([])
 
 
