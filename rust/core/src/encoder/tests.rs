@@ -104,6 +104,15 @@ impl Drop for Scratch {
 }
 
 fn load(path: &Scratch, config: &str, precision: Precision, isa: Isa) -> Result<Model, Error> {
+    load_with(path, config, (precision, isa), &[])
+}
+
+fn load_with(
+    path: &Scratch,
+    config: &str,
+    (precision, isa): (Precision, Isa),
+    ranges: &[Vec<f32>],
+) -> Result<Model, Error> {
     let files = ModelFiles {
         config: config.to_owned(),
         weights: vec![path.0.clone()],
@@ -114,7 +123,7 @@ fn load(path: &Scratch, config: &str, precision: Precision, isa: Isa) -> Result<
             ..HeadFiles::default()
         },
     };
-    Model::load(&files, precision, Kernels::with_isa(isa).unwrap())
+    Model::load_with_ranges(&files, precision, Kernels::with_isa(isa).unwrap(), ranges)
 }
 
 /// The formulas of BERT, one text at a time.
@@ -173,6 +182,27 @@ fn every_isa_and_precision_keeps_to_the_formulas_at_every_edge() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn codes_evened_out_by_what_was_seen_keep_to_the_formulas() {
+    let weights = weights();
+    let file = Scratch::new("ranges.safetensors", &to_file(&weights));
+    let (ids, offsets) = texts();
+    let exact = load(&file, CONFIG, Precision::F32, Isa::Scalar).unwrap();
+    let (truth, ranges) = exact.survey(&ids, &offsets, Some(2), &Control::default()).unwrap();
+    assert_eq!(truth, exact.encode(&ids, &offsets, None, &Control::default()).unwrap());
+    assert_eq!((ranges.len(), ranges[0].len()), (LAYERS * 2, HIDDEN));
+    for isa in Isa::available() {
+        let form = (Precision::Int8, isa);
+        let model = load_with(&file, CONFIG, form, &ranges).unwrap();
+        let found = model.encode(&ids, &offsets, None, &Control::default()).unwrap();
+        for (found, truth) in found.iter().zip(&truth) {
+            assert!((found - truth).abs() < 3e-2, "{isa:?}: {found} {truth}");
+        }
+        let other = load_with(&file, CONFIG, form, &ranges[1..]);
+        assert!(matches!(other, Err(Error::Architecture { .. })));
     }
 }
 
