@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from embedsmith.hygiene._finding import Finding
+from embedsmith.hygiene._same_text import same_text
 from embedsmith.hygiene._single_texts import example_of
 from embedsmith.text import near_duplicates
 
@@ -14,18 +15,7 @@ if TYPE_CHECKING:
 
     from embedsmith.hygiene._training_data import TrainingData, TrainingPair
 
-__all__ = ["label_findings", "same_text"]
-
-
-def same_text(text: str) -> str:
-    """Return the form in which texts are compared for being the same.
-
-    Examples
-    --------
-    >>> same_text(" The  Fee ") == same_text("the fee")
-    True
-    """
-    return " ".join(text.casefold().split())
+__all__ = ["label_findings"]
 
 
 def label_findings(
