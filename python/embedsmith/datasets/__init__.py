@@ -20,6 +20,7 @@ from embedsmith.datasets._stream import (
 from embedsmith.datasets._task_data import TaskData
 from embedsmith.datasets._text_pairs import LabelledPairs, ParallelTexts, ScoredPairs
 from embedsmith.datasets._texts import Corpus, Queries
+from embedsmith.datasets._write_beir import write_beir
 
 __all__ = [
     "Conversion",
@@ -46,4 +47,5 @@ __all__ = [
     "load_dataset",
     "load_task",
     "stream_corpus",
+    "write_beir",
 ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from embedsmith import _core
 from embedsmith.datasets._dataset import Dataset
 from embedsmith.datasets._fields import read_fields
+from embedsmith.datasets._mark import SYNTHETIC, is_marked, read_manifest
 from embedsmith.datasets._passages import Collapse, field_of
 from embedsmith.datasets._paths import listing
 from embedsmith.datasets._qrels import Qrels
@@ -39,6 +40,7 @@ def load_beir(
         split=split,
         path=folder,
         allow_missing=allow_missing,
+        synthetic=is_marked(read_manifest(folder).get(SYNTHETIC)),
     )
 
 

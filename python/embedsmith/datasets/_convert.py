@@ -10,6 +10,7 @@ from embedsmith import _core
 from embedsmith._phrases import counted
 from embedsmith.datasets._check import check_file
 from embedsmith.datasets._formats import is_parquet, qrels_format, run_format
+from embedsmith.datasets._mark import MANIFEST, SYNTHETIC, is_marked, read_manifest
 from embedsmith.datasets._parquet import value_column
 from embedsmith.datasets._paths import existing, expanded
 from embedsmith.datasets._qrels import Qrels
@@ -131,6 +132,11 @@ def convert_file(
     else:
         made = Qrels.read(file)
         chosen = qrels_format(place, to)
+        if is_marked(read_manifest(file.parent.parent).get(SYNTHETIC)):
+            lost.append(
+                f"the mark of synthetic queries in {file.parent.parent / MANIFEST}: judgements "
+                "alone have no place for it. Keep it beside them."
+            )
         made.write(place, format=chosen)
     empty = sum(first == after for first, after in _bounds(made)) if chosen != "json" else 0
     if empty:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedsmith._phrases import counted
+from embedsmith.datasets._mark import count_marked, marked_name
 from embedsmith.datasets._passages import describe, lifted
 from embedsmith.exceptions import DataError
 from embedsmith.metrics._inputs import first_ids
@@ -52,6 +53,9 @@ class Dataset:
         What :func:`load_dataset` was given, word for word; it finds the data set again.
     collapse : str or None
         What made its texts passages of documents, if that was a word: a separator or a field.
+    synthetic : bool, default False
+        Whether a machine wrote all of its queries. Single ones are marked by the field
+        ``synthetic`` of ``queries.metadata``; results on either say so in their titles.
 
     Raises
     ------
@@ -69,6 +73,7 @@ class Dataset:
     n_dropped: int = 0
     source: str | None = None
     collapse: str | None = None
+    synthetic: bool = False
     _hash: str | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -96,6 +101,7 @@ class Dataset:
         split: str = "test",
         path: Path | None = None,
         allow_missing: bool = False,
+        synthetic: bool = False,
     ) -> Dataset:
         """Return a data set of the queries that are judged.
 
@@ -107,6 +113,8 @@ class Dataset:
             Leave out judgements of unknown documents or queries, and count them in ``n_dropped``,
             where the default is an error. It changes measures: a relevant document that is left
             out no longer counts as missed.
+        synthetic : bool, default False
+            As for the class.
 
         Returns
         -------
@@ -141,7 +149,27 @@ class Dataset:
         n_unjudged = len(queries) - len(judged_queries)
         if not kept:
             raise DataError(_unknown_message(name, qrels, *_unknown(corpus, queries, qrels)))
-        return cls(name, split, corpus, judged_queries, qrels, path, n_unjudged, n_dropped)
+        return cls(
+            name,
+            split,
+            corpus,
+            judged_queries,
+            qrels,
+            path,
+            n_unjudged,
+            n_dropped,
+            synthetic=synthetic,
+        )
+
+    @property
+    def n_synthetic(self) -> int:
+        """Number of queries that a machine wrote."""
+        return len(self.queries) if self.synthetic else count_marked(self.queries.metadata)
+
+    @property
+    def title(self) -> str:
+        """The name, and whether queries are synthetic."""
+        return marked_name(self.name, self.n_synthetic, len(self.queries))
 
     def collapsed(self, collapse: Collapse) -> Dataset:
         """Return the data set with its texts as passages of documents.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["read_fields"]
+__all__ = ["jsonl_lines", "read_fields"]
 
 # What the reader of ids and texts takes; a title of a query is not used, and so no field.
 _TAKEN = frozenset({"_id", "text", "title"})
@@ -52,7 +52,7 @@ def read_fields(path: Path, n_lines: int) -> dict[str, tuple[Any, ...]]:
     """
     columns: dict[str, list[Any]] = {}
     count = 0
-    for line in _lines(path):
+    for line in jsonl_lines(path):
         if not line.strip():
             continue
         if len(_KEY.findall(line)) > 2:  # noqa: PLR2004 - an id and a text
@@ -65,7 +65,8 @@ def read_fields(path: Path, n_lines: int) -> dict[str, tuple[Any, ...]]:
     return {field: tuple(column) for field, column in columns.items()}
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def jsonl_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file, plain, gzip or zstd, without a byte order mark."""
     with _unpacked(path) as file:
         for number, line in enumerate(file):
             yield line if number else line.removeprefix(codecs.BOM_UTF8)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from embedsmith import _core
 from embedsmith.datasets._dataset import Dataset
+from embedsmith.datasets._fields import jsonl_lines
+from embedsmith.datasets._mark import SYNTHETIC, is_marked
 from embedsmith.datasets._qrels import Qrels
 from embedsmith.datasets._run import Run
 from embedsmith.datasets._texts import Corpus, Queries
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load_pairs"]
 
+_MARK = f'"{SYNTHETIC}"'.encode()
 _BEIR_PARTS = ("corpus", "queries")
 
 
@@ -47,8 +51,21 @@ def load_pairs(path: Path, *, split: str) -> Dataset:
     doc_ids = tuple(map(_content_id, documents))
     grades = np.ones(len(rows), np.int64)
     qrels = Qrels._of(query_ids, doc_ids, offsets, rows, grades)  # noqa: SLF001 - of this package
-    corpus, asked = Corpus(doc_ids, documents), Queries(query_ids, queries)
+    marked = _marked(path)
+    fields = {SYNTHETIC: tuple(text in marked for text in queries)} if marked else {}
+    corpus, asked = Corpus(doc_ids, documents), Queries(query_ids, queries, fields)
     return Dataset.build(name, corpus, asked, qrels, split=split, path=path)
+
+
+def _marked(path: Path) -> frozenset[str]:
+    """Return the queries that a line of the file, which was read before, marks as synthetic."""
+    found = set()
+    for line in jsonl_lines(path):
+        if _MARK in line:
+            content = json.loads(line)
+            if is_marked(content.get(SYNTHETIC)):
+                found.add(content["query"])
+    return frozenset(found)
 
 
 def _reads(kind: type[Qrels | Run], path: Path) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from embedsmith._phrases import counted
 from embedsmith.datasets._dataset import Dataset
+from embedsmith.datasets._mark import SYNTHETIC, is_marked
 from embedsmith.datasets._qrels import Qrels
 from embedsmith.datasets._rows import Row, as_text, read_rows
 from embedsmith.datasets._run import Run
@@ -128,15 +129,20 @@ class RerankingSet(TaskData):
 
     @classmethod
     def _read(cls, path: Path, split: str, columns: Mapping[str, str] | None) -> RerankingSet:
-        rows = read_rows(path, ("query", "positive"), optional=("negative",), columns=columns)
+        rows = read_rows(
+            path, ("query", "positive"), optional=("negative", SYNTHETIC), columns=columns
+        )
         texts: dict[str, str] = {}
         queries: dict[str, str] = {}
         judged: dict[str, dict[str, int]] = {}
         listed: dict[str, dict[str, None]] = {}
+        marked: set[str] = set()
         for row in rows:
             query = as_text(row, "query")
             query_id = _content_id(query)
             queries[query_id] = query
+            if is_marked(row.values.get(SYNTHETIC)):
+                marked.add(query_id)
             for name in ("positive", "negative"):
                 for text in _texts(row, name):
                     doc_id = _content_id(text)
@@ -147,10 +153,11 @@ class RerankingSet(TaskData):
         if not judged:
             msg = f"{path} has no positive text. At least one query needs one."
             raise DataError(msg)
+        fields = {SYNTHETIC: tuple(one in marked for one in queries)} if marked else {}
         dataset = Dataset.build(
             path.name,
             Corpus(tuple(texts), tuple(texts.values())),
-            Queries(tuple(queries), tuple(queries.values())),
+            Queries(tuple(queries), tuple(queries.values()), fields),
             Qrels(judged),
             split=split,
             path=path,

@@ -107,6 +107,7 @@ class ResultComparison:
                 "split": self.data.split,
                 "hash": self.data.hash,
                 "n_queries": self.data.n_queries,
+                "n_synthetic": self.data.n_synthetic,
             },
             "models": [
                 {

@@ -12,6 +12,7 @@ from embedsmith._phrases import counted
 from embedsmith._provided import provided
 from embedsmith._typing import Task
 from embedsmith.datasets import Qrels
+from embedsmith.datasets._mark import marked_name
 from embedsmith.evaluation._folder import (
     QRELS_FILE,
     RESULT_FILE,
@@ -63,6 +64,8 @@ class DataSummary:
         What is measured one by one: ``"query"``, ``"pair"``, ``"text"``.
     n_texts, n_labels, n_train : int
         For tasks other than retrieval: distinct texts embedded, labels, and training texts.
+    n_synthetic : int
+        Queries that a machine wrote; ``title`` says so.
     """
 
     name: str
@@ -81,6 +84,12 @@ class DataSummary:
     n_texts: int = field(default=0, metadata=ADDED)
     n_labels: int = field(default=0, metadata=ADDED)
     n_train: int = field(default=0, metadata=ADDED)
+    n_synthetic: int = field(default=0, metadata=ADDED)
+
+    @property
+    def title(self) -> str:
+        """The name, and whether queries are synthetic: for every title it stands in."""
+        return marked_name(self.name, self.n_synthetic, self.n_queries)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -131,7 +140,7 @@ class EvaluationResult:
         models = ", ".join(map(repr, self.models))
         task = "" if self.task == "retrieval" else f"{self.task} on "
         return (
-            f"EvaluationResult({task}{self.data.name}, split {self.data.split}, {items}: {models})"
+            f"EvaluationResult({task}{self.data.title}, split {self.data.split}, {items}: {models})"
         )
 
     @property

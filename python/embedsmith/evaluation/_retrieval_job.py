@@ -198,4 +198,5 @@ def _summary(data: Dataset) -> DataSummary:
         n_blank_queries=data.queries.n_empty,
         n_repeated_documents=len(data.corpus) - len(set(data.corpus.texts)),
         n_passages=None if passages is None else len(passages),
+        n_synthetic=data.n_synthetic,
     )

@@ -81,4 +81,4 @@ class Judge:
 
 
 def _subject(name: str, fingerprint: Fingerprint, data: Dataset) -> str:
-    return f"{name} (fingerprint {fingerprint.short}) on {data.name}, split {data.split}"
+    return f"{name} (fingerprint {fingerprint.short}) on {data.title}, split {data.split}"

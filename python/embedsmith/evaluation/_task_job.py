@@ -178,6 +178,7 @@ def _summary(data: TaskData, family: Family) -> DataSummary:
         "n_blank_queries": sum(not text.strip() for text in family.texts.queries),
         "n_repeated_documents": 0,
         "n_texts": len(texts),
+        "n_synthetic": data.dataset.n_synthetic if isinstance(data, RerankingSet) else 0,
         **family.counts,
     }
     return DataSummary(name=data.name, split=data.split, hash=data.hash, unit=data.unit, **counts)
@@ -226,7 +227,7 @@ def _statement(label: str, embedded: EmbeddedTask, measured: Measured, data: Dat
     items = counted(data.n_queries, data.unit)
     level = 100 * table.settings["confidence"]
     return (
-        f"{label} (fingerprint {embedded.fingerprint.short}) on {data.name}, split {data.split}: "
+        f"{label} (fingerprint {embedded.fingerprint.short}) on {data.title}, split {data.split}: "
         f"{name} is {table.mean[name]:.3f} over {items} "
         f"({level:g} % interval {low:.3f} to {high:.3f})."
     )

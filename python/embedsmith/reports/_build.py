@@ -58,7 +58,7 @@ def build_document(result: EvaluationResult) -> Document:
         else f"{shortened_name(result.models[0].name, 80)} evaluated"
     )
     return Document(
-        title=f"{title} on {data.name}",
+        title=f"{title} on {data.title}",
         subtitle=(f"{TASKS.get(result.task, result.task)}, split {data.split}: {contents(result)}"),
         sections=tuple(one for one in made if not isinstance(one, str)),
         absent=tuple(one for one in made if isinstance(one, str)),

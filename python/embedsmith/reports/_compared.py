@@ -63,7 +63,7 @@ def comparison_text(compared: ResultComparison, *, width: int = 100) -> str:
 def _heading(compared: ResultComparison) -> str:
     data = compared.data
     return (
-        f"{data.name}, split {data.split}: "
+        f"{data.title}, split {data.split}: "
         f"{items(data, compared.comparison.n_queries)}, "
         f"{counted(len(compared.models), 'model')}"
     )
@@ -138,7 +138,7 @@ def comparison_document(compared: ResultComparison) -> Document:
         for i, one in enumerate(compared.models)
     )
     return Document(
-        title=f"{counted(len(compared.models), 'model')} compared on {compared.data.name}",
+        title=f"{counted(len(compared.models), 'model')} compared on {compared.data.title}",
         subtitle=_heading(compared),
         sections=(
             Section("verdict", "Models", (means,)),

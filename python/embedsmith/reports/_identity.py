@@ -37,7 +37,7 @@ def identity_section(result: EvaluationResult) -> Section:
     blocks: list[Block] = [
         Facts(
             (
-                ("Data", data.name),
+                ("Data", data.title),
                 ("Split", data.split),
                 ("SHA-256 of ids, texts, judgements", data.hash),
                 ("Task", TASKS.get(result.task, result.task)),

@@ -61,7 +61,7 @@ def evaluation_report(
 def _heading(result: EvaluationResult) -> str:
     data = result.data
     task = "" if result.task == "retrieval" else f"{TASKS[result.task]}, "
-    return f"{data.name}, {task}split {data.split}: {contents(result)}"
+    return f"{data.title}, {task}split {data.split}: {contents(result)}"
 
 
 def _how(result: EvaluationResult) -> str | None:
