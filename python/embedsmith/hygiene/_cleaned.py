@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import json
+import os
+import secrets
 import shutil
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +17,9 @@ from embedsmith._files import atomic_writer
 from embedsmith._phrases import counted
 from embedsmith.datasets import Qrels
 from embedsmith.exceptions import DataError, OutputError
-from embedsmith.hygiene._training_data import NEGATIVE_FIELDS, POSITIVE_FIELDS
+from embedsmith.hygiene._training_data import NEGATIVE_FIELDS, POSITIVE_FIELDS, lines_of
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
 
     from embedsmith.hygiene._finding import DataCheck, Finding
@@ -55,7 +59,7 @@ class Cleaned:
 
 
 def write_cleaned(data: TrainingData, check: DataCheck, folder: str | os.PathLike[str]) -> Cleaned:
-    """Write a copy of training data without leaks, repeats, contradictions and empty texts.
+    """Write a copy of training data without leaks, repeats, contradictions and unusable texts.
 
     Never changes the original, and never masks or edits a text: personal data, long texts and
     near-duplicate passages stay, and stand in the report.
@@ -67,8 +71,9 @@ def write_cleaned(data: TrainingData, check: DataCheck, folder: str | os.PathLik
     check : DataCheck
         What :func:`check_data` found in it.
     folder : path
-        A new folder. Lines keep their further fields; of a BEIR folder the corpus is copied as it
-        is.
+        A new folder, which appears when all of it is written. Lines keep their further fields, and
+        a packed file stays packed; of a BEIR folder the judgements are cleaned, and corpus and
+        queries are copied as they are.
 
     Returns
     -------
@@ -100,16 +105,44 @@ def write_cleaned(data: TrainingData, check: DataCheck, folder: str | os.PathLik
         if pair.query in lost:
             removed.setdefault(place, ("no positive left", ""))
     target = Path(folder).expanduser()
+    with _new_folder(target) as aside:
+        if data.path.is_dir():
+            _write_folder(data, set(removed), aside)
+        else:
+            _write_lines(data, set(removed), aside)
+        _write_log(data, removed, aside)
+    return Cleaned(target, len(data.pairs) - len(removed), len(removed), len(lost))
+
+
+@contextlib.contextmanager
+def _new_folder(target: Path) -> Iterator[Path]:
+    """Yield a folder beside ``target`` that takes its name when the block ends well.
+
+    Only a name that nothing has is taken, so that no copy can replace its original, be it by a
+    link.
+    """
+    if os.path.lexists(target):
+        msg = f"{target} exists already. Name a new folder: nothing is ever written over."
+        raise OutputError(msg)
+    aside = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
-        target.mkdir(parents=True)
+        aside.mkdir(parents=True)
+        yield aside
+        for file in [one for one in aside.rglob("*") if one.is_file()]:
+            with file.open("rb+") as written:
+                os.fsync(written.fileno())
+        # Where somebody made a folder meanwhile, it is left as it is if anything is in it.
+        aside.rename(target)
+    except OutputError:
+        raise
     except OSError as error:
-        reason = "it exists already" if target.exists() else error.strerror or str(error)
-        msg = f"{target} cannot be made: {reason}. Name a new folder."
+        msg = f"{target} cannot be written: {error.strerror or error}. Name another new folder."
         raise OutputError(msg) from error
-    if data.path.is_dir():
-        _write_folder(data, set(removed), target)
-    else:
-        _write_lines(data, set(removed), target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write_log(data: TrainingData, removed: dict[int, tuple[str, str]], target: Path) -> None:
     with atomic_writer(target / "removed.jsonl") as file:
         for place, (kind, detail) in sorted(removed.items()):
             pair = data.pairs[place]
@@ -121,7 +154,6 @@ def write_cleaned(data: TrainingData, check: DataCheck, folder: str | os.PathLik
                 "detail": detail,
             }
             file.write(json.dumps(entry).encode() + b"\n")
-    return Cleaned(target, len(data.pairs) - len(removed), len(removed), len(lost))
 
 
 def _removed(data: TrainingData, check: DataCheck) -> dict[int, tuple[str, str]]:
@@ -147,7 +179,7 @@ def _removed(data: TrainingData, check: DataCheck) -> dict[int, tuple[str, str]]
 def _whole(finding: Finding) -> Iterator[str]:
     if finding.kind == "leaked query":
         yield from (f"q:{identifier}" for identifier in finding.ids[1:])
-    elif finding.kind in ("empty query", "empty passage"):
+    elif finding.kind in ("empty query", "empty passage", "broken query", "broken passage"):
         yield f"{finding.kind.split()[1][0]}:{finding.ids[0]}"
 
 
@@ -158,7 +190,11 @@ def _write_folder(data: TrainingData, removed: set[int], target: Path) -> None:
         raise DataError(msg)
     for file in sorted(source.glob("corpus.jsonl*")) + sorted(source.glob("queries.jsonl*")):
         shutil.copyfile(file, target / file.name)
-    judgements = Qrels.read(next(source.glob(f"qrels/{split}.tsv*")))
+    found = sorted(source.glob(f"qrels/{split}.tsv*"))
+    if not found:
+        msg = f"{source / 'qrels'} no longer holds {split}.tsv. Check the data again."
+        raise DataError(msg)
+    judgements = Qrels.read(found[0])
     kept: dict[str, dict[str, int]] = {}
     for place, pair in enumerate(data.pairs):
         if place not in removed:
@@ -176,14 +212,27 @@ def _write_lines(data: TrainingData, removed: set[int], target: Path) -> None:
     left: dict[int, list[bool]] = {}
     for place, pair in enumerate(data.pairs):
         left.setdefault(pair.query, []).append(place not in removed)
-    with path.open("rb") as file, atomic_writer(target / path.name) as copy:
-        lines = (line for line in file if line.strip())
-        for query, line in enumerate(lines):
-            kept = left[query]
+    # In the form of the original: a packed one is packed again, with no time in it.
+    with atomic_writer(target / path.name) as file:
+        packed = path.name.endswith(".gz")
+        copy = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if packed else file
+        for kept, line in _with_lines(left, path):
             if all(kept):
                 copy.write(line if line.endswith(b"\n") else line + b"\n")
             elif any(kept):
-                copy.write(json.dumps(_shortened(json.loads(line), kept)).encode() + b"\n")
+                row = json.loads(line.decode("utf-8-sig"))
+                copy.write(json.dumps(_shortened(row, kept)).encode() + b"\n")
+        if packed:
+            copy.close()
+
+
+def _with_lines(left: dict[int, list[bool]], path: Path) -> Iterator[tuple[list[bool], bytes]]:
+    """Yield what stays of each line, and the line."""
+    for kept, numbered in zip_longest(left.values(), lines_of(path)):
+        if kept is None or numbered is None:
+            msg = f"{path} has other lines than when it was checked. Check it again."
+            raise DataError(msg)
+        yield kept, numbered[1]
 
 
 def _shortened(row: dict[str, Any], kept: list[bool]) -> dict[str, Any]:

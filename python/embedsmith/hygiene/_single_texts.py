@@ -8,8 +8,10 @@ from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from embedsmith._phrases import counted
 from embedsmith.hygiene._finding import Finding
 from embedsmith.hygiene._personal import masked, personal_data, without_personal_data
+from embedsmith.hygiene._same_text import same_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,6 +24,12 @@ _MARGIN = 200
 _SEGMENT = re.compile(r"[^\n.!?]{20,}")
 _BOILERPLATE_SHARE = 0.8
 _BOILERPLATE_TEXTS = 5
+# A script that a quarter of the texts are written in is one of the data's own.
+_RARE_SCRIPT = 0.25
+# Writing systems that one text mixes, and letters that are named otherwise.
+_SAME_SCRIPT = {"HIRAGANA": "CJK", "KATAKANA": "CJK", "FULLWIDTH": "LATIN"}
+_LATIN = re.compile("[A-Za-z]")
+_REPLACED = "\ufffd"
 
 
 def example_of(text: str) -> str:
@@ -33,7 +41,7 @@ def example_of(text: str) -> str:
 def text_findings(
     role: str, ids: Sequence[str], texts: Sequence[str], *, max_words: int
 ) -> Iterator[Finding]:
-    """Yield what is wrong with texts: nothing in them, too much, another script, personal data.
+    """Yield what is wrong with texts: empty, broken, long, another script, personal data.
 
     Parameters
     ----------
@@ -50,19 +58,23 @@ def text_findings(
         Kind by kind within a text.
     """
     scripts = [_script(text) for text in texts]
-    common = Counter(script for script in scripts if script).most_common(1)
-    usual = common[0][0] if common else ""
+    counts = Counter(script for script in scripts if script)
+    usual = min(counts, key=lambda name: (-counts[name], name)) if counts else ""
+    rare = {name for name in counts if counts[name] < _RARE_SCRIPT * counts.total()}
     repeated = _repeated_segments(texts)
     for identifier, text, script in zip(ids, texts, scripts, strict=True):
         one = (identifier,)
         if not text.strip():
             yield Finding(f"empty {role}", one, "no character but blanks", "", "drop")
             continue
+        broken = _broken(text)
+        if broken:
+            yield Finding(f"broken {role}", one, broken, example_of(text), "drop")
         words = len(text.split())
         if words > max_words:
             detail = f"{words:,} words; the limit is {max_words:,}"
             yield Finding(f"long {role}", one, detail, example_of(text), "split into passages")
-        if script and script != usual:
+        if script in rare:
             detail = f"mostly {script} letters; most texts are {usual}"
             yield Finding(
                 f"other script, {role}", one, detail, example_of(text), "drop or translate"
@@ -75,16 +87,33 @@ def text_findings(
             yield Finding(f"personal data, {role}", one, kind, masked(value), "mask or drop")
 
 
+def _broken(text: str) -> str:
+    """Return what no encoder can read right: half characters, and those that were lost."""
+    if text.isascii():
+        return ""
+    lost = text.count(_REPLACED)
+    if lost:
+        return f"{counted(lost, 'character')} lost when it was decoded (U+FFFD)"
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        return f"lone surrogate at character {error.start}, which UTF-8 cannot hold"
+    return ""
+
+
 @lru_cache(maxsize=65536)
 def _script_of(character: str) -> str:
-    return unicodedata.name(character, " ").split(" ")[0].split("-")[0]
+    name = unicodedata.name(character, " ").split(" ")[0].split("-")[0]
+    return _SAME_SCRIPT.get(name, name)
 
 
 def _script(text: str) -> str:
-    letters = Counter(character for character in text if character.isalpha())
+    if text.isascii():
+        return "LATIN" if _LATIN.search(text) else ""
     found: Counter[str] = Counter()
-    for character, count in letters.items():
-        found[_script_of(character)] += count
+    for character, count in Counter(text).items():
+        if character.isalpha():
+            found[_script_of(character)] += count
     # Equal counts: the name that sorts first, so that order in the text decides nothing.
     return min(found, key=lambda name: (-found[name], name)) if found else ""
 
@@ -96,7 +125,8 @@ def _segments(text: str) -> list[str]:
 def _repeated_segments(texts: Sequence[str]) -> frozenset[int]:
     # Hashes, not strings: a corpus of a million passages has as many sentences as it has lines.
     counts: Counter[int] = Counter()
-    for text in dict.fromkeys(texts):
+    # Copies of one text are duplicates, whatever their case; boilerplate stands in different ones.
+    for text in {same_text(text): text for text in texts}.values():
         counts.update({hash(segment) for segment in _segments(text)})
     return frozenset(key for key, count in counts.items() if count >= _BOILERPLATE_TEXTS)
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import gzip
 import json
+import zlib
+from codecs import BOM_UTF8
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from embedsmith.datasets import Dataset, load_dataset
 from embedsmith.exceptions import DataError, ParseError
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["NEGATIVE_FIELDS", "POSITIVE_FIELDS", "TrainingData", "TrainingPair"]
+__all__ = ["NEGATIVE_FIELDS", "POSITIVE_FIELDS", "TrainingData", "TrainingPair", "lines_of"]
+
+_GZIP = b"\x1f\x8b"
 
 _QUERY = ("query", "anchor", "question")
 POSITIVE_FIELDS = ("positive", "positives", "pos")
@@ -78,9 +84,9 @@ class TrainingData:
         Parameters
         ----------
         source : Dataset, TrainingData or path
-            A BEIR folder, or a file of JSON lines with ``query`` (or ``anchor``), ``positive`` and
-            perhaps ``negative``, a text or a list of texts each, and ``scores``, a number for each
-            positive and then each negative.
+            A BEIR folder, or a file of JSON lines (plain or gzip) with ``query`` (or ``anchor``),
+            ``positive`` and perhaps ``negative``, a text or a list of texts each, and ``scores``, a
+            number for each positive and then each negative.
         split : str
             Which judgements of a folder.
 
@@ -92,7 +98,7 @@ class TrainingData:
         Raises
         ------
         ParseError
-            With path and line, if a line is no such object.
+            With path, line and column, if a line is no such object.
         DataError
             If the source cannot be read.
         """
@@ -101,9 +107,47 @@ class TrainingData:
         if isinstance(source, Dataset):
             return cls._of_dataset(source)
         path = Path(source).expanduser()
-        if path.is_file() and path.suffix in (".jsonl", ".ndjson"):
+        if path.is_file() and path.name.removesuffix(".gz").endswith((".jsonl", ".ndjson")):
             return cls._of_lines(path)
-        return replace(cls._of_dataset(load_dataset(source, split=split)), path=path, split=split)
+        data = cls._of_dataset(load_dataset(source, split=split))
+        return replace(data, path=path, split=split) if path.exists() else data
+
+    @classmethod
+    def of_pairs(cls, name: str, queries: Sequence[str], positives: Sequence[str]) -> TrainingData:
+        """Return training data of texts in memory, one positive for each query.
+
+        Parameters
+        ----------
+        name : str
+            For people.
+        queries, positives : sequence of str
+            As many of one as of the other, repeated ones included.
+
+        Returns
+        -------
+        TrainingData
+            Ids are ``row 0`` and ``row 0 positive``.
+
+        Raises
+        ------
+        DataError
+            If there are none, or not as many of both.
+        """
+        if not len(queries) == len(positives) > 0:
+            msg = (
+                f"there are {len(queries):,} queries and {len(positives):,} positives; "
+                "pass one positive for each query."
+            )
+            raise DataError(msg)
+        ids = tuple(f"row {row}" for row in range(len(queries)))
+        return cls(
+            name,
+            ids,
+            tuple(queries),
+            tuple(f"{one} positive" for one in ids),
+            tuple(positives),
+            tuple(TrainingPair(row, row, relevant=True, score=None) for row in range(len(ids))),
+        )
 
     @classmethod
     def _of_dataset(cls, data: Dataset) -> TrainingData:
@@ -129,19 +173,18 @@ class TrainingData:
         queries: list[tuple[str, str]] = []
         passages: list[tuple[str, str]] = []
         pairs: list[TrainingPair] = []
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                query, positives, negatives, scores = _read(line, f"{path}:{number}")
-                for place, text in enumerate([*positives, *negatives]):
-                    relevant = place < len(positives)
-                    rank = place + 1 if relevant else place + 1 - len(positives)
-                    kind = "positive" if relevant else "negative"
-                    score = scores[place] if scores else None
-                    pairs.append(TrainingPair(len(queries), len(passages), relevant, score))
-                    passages.append((f"line {number} {kind} {rank}", text))
-                queries.append((f"line {number}", query))
+        # Negatives are passages of other lines: one string in memory, however often it stands.
+        known: dict[str, str] = {}
+        for number, line in lines_of(path):
+            query, positives, negatives, scores = _read(line, f"{path}:{number}")
+            for place, text in enumerate([*positives, *negatives]):
+                relevant = place < len(positives)
+                rank = place + 1 if relevant else place + 1 - len(positives)
+                kind = "positive" if relevant else "negative"
+                score = scores[place] if scores else None
+                pairs.append(TrainingPair(len(queries), len(passages), relevant, score))
+                passages.append((f"line {number} {kind} {rank}", known.setdefault(text, text)))
+            queries.append((f"line {number}", known.setdefault(query, query)))
         if not queries:
             msg = f"{path} is empty. Name a file with a query and a positive in each line."
             raise DataError(msg)
@@ -152,9 +195,43 @@ class TrainingData:
         )
 
 
+def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield number and content of the lines that are not blank; plain or gzip, told by content.
+
+    Raises
+    ------
+    ParseError
+        If gzip is damaged.
+    DataError
+        If the file cannot be read.
+    """
+    try:
+        with path.open("rb") as raw:
+            packed = raw.read(len(_GZIP)) == _GZIP
+            raw.seek(0)
+            lines = cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if packed else raw
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield number, line
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        msg = f"{path} is damaged gzip ({error}). Take it from its source again."
+        raise ParseError(msg) from error
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror or error}. Check the path and its rights."
+        raise DataError(msg) from error
+
+
 def _read(line: bytes, place: str) -> tuple[str, list[str], list[str], list[float]]:
     try:
-        row = json.loads(line)
+        row = json.loads(line.decode("utf-8-sig" if line.startswith(BOM_UTF8) else "utf-8"))
+    except UnicodeDecodeError as error:
+        msg = f"{place}:{error.start + 1}: byte 0x{line[error.start]:02X} is no UTF-8. Save it so."
+        raise ParseError(msg) from error
+    except json.JSONDecodeError as error:
+        msg = (
+            f"{place}:{error.colno}: found what is no JSON ({error.msg}). Write one object a line."
+        )
+        raise ParseError(msg) from error
     except (ValueError, RecursionError) as error:
         msg = f"{place}: found what is no JSON ({error}). Write one object a line."
         raise ParseError(msg) from error

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,8 +13,7 @@ import pytest
 import embedsmith as es
 from embedsmith.cli import main
 from embedsmith.exceptions import DataError, OutputError, ParseError, ShapeError
-from embedsmith.hygiene import TrainingData, write_cleaned
-from embedsmith.hygiene._personal import personal_data
+from embedsmith.hygiene import TrainingData, _cleaned, write_cleaned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,23 +122,6 @@ def test_texts_that_are_empty_long_foreign_or_repeated_are_found(tmp_path: Path)
     assert len(found["near-duplicate passage"]) == 5
 
 
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("mail jane.doe+x@bank.example now", [("e-mail", "jane.doe+x@bank.example")]),
-        ("GB29 NWBK 6016 1331 9268 19", [("IBAN", "GB29 NWBK 6016 1331 9268 19")]),
-        ("to DE89370400440532013000 AND NO", [("IBAN", "DE89370400440532013000")]),
-        ("GB28 NWBK 6016 1331 9268 19", []),
-        ("5555-5555-5555-4444", [("card number", "5555-5555-5555-4444")]),
-        ("5555-5555-5555-4445 and 4444444444444444", []),
-        ("call +49 (30) 1234 5678", [("phone number", "+49 (30) 1234 5678")]),
-        ("growth of +12 percent, 1 + 1", []),
-    ],
-)
-def test_personal_data_is_told_by_its_checksum(text: str, found: list[tuple[str, str]]) -> None:
-    assert list(personal_data(text)) == found
-
-
 def test_no_report_repeats_personal_data(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -202,6 +187,8 @@ def test_the_command_fails_on_a_leak_and_writes_a_copy_without_it(
         ('{"query": 5, "positive": "b"}', "no text"),
         ("[1]", "no object"),
         ("[" * 100_000, "no JSON"),
+        ('{"query": "a", positive: "b"}', ":2:16: found what is no JSON"),
+        ('{"query": "a", "positive": "\\x"}', ":2:29: found what is no JSON"),
     ],
 )
 def test_lines_that_are_no_pair_are_refused_with_their_place(
@@ -211,7 +198,87 @@ def test_lines_that_are_no_pair_are_refused_with_their_place(
     path.write_text('{"query": "a", "positive": "b"}\n' + line)
     with pytest.raises(ParseError, match=says) as raised:
         es.check_data(path)
-    assert f"{path}:2: " in str(raised.value)
+    assert f"{path}:2:" in str(raised.value)
+
+
+def test_bytes_that_are_no_utf8_and_damaged_gzip_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"query": "caf\xe9", "positive": "b"}')
+    with pytest.raises(ParseError, match=r"a\.jsonl:1:15: byte 0xE9"):
+        es.check_data(path)
+    whole = gzip.compress(b'{"query": "a", "positive": "b"}\n' * 5000)
+    for broken in (whole[:-20], whole[:40] + b"xxxx" + whole[44:]):
+        path.write_bytes(broken)
+        with pytest.raises(ParseError, match="damaged gzip"):
+            es.check_data(path)
+
+
+def test_texts_that_no_encoder_can_read_are_found_and_left_out(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"query": "q1", "positive": "half \ud83d a character", "negative": LOAN},
+        {"query": "q2", "positive": ["lost \ufffd\ufffd ones", CARD]},
+        {"query": "q3", "positive": "whole \U0001f600"},
+    ]
+    path = lines(tmp_path / "a.jsonl", *rows)
+    check = es.check_data(path)
+    found = {one.ids: one.detail for one in check.findings if one.kind == "broken passage"}
+    assert found == {
+        ("line 1 positive 1",): "lone surrogate at character 5, which UTF-8 cannot hold",
+        ("line 2 positive 1",): "2 characters lost when it was decoded (U+FFFD)",
+    }
+    write_cleaned(TrainingData.of(path, "train"), check, tmp_path / "c")
+    kept = [json.loads(x) for x in (tmp_path / "c" / "a.jsonl").read_text().splitlines()]
+    assert kept == [{**rows[1], "positive": [CARD]}, rows[2]]
+
+
+def test_packed_lines_are_read_and_cleaned_into_packed_lines(tmp_path: Path) -> None:
+    rows = [{"query": f"q{i}", "positive": [FEE, CARD], "negative": [CARD]} for i in range(3)]
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress("\ufeff".encode() + json.dumps(rows[0]).encode() + b"\n\n"))
+    with path.open("ab") as file:
+        file.write(gzip.compress("\n".join(map(json.dumps, rows[1:])).encode()))
+    data = TrainingData.of(path, "train")
+    # Line 2 is blank: places are those of the file.
+    assert data.query_ids == ("line 1", "line 3", "line 4")
+    check = es.check_data(data)
+    assert check.counts()["contradiction"] == 3
+    written = write_cleaned(data, check, tmp_path / "c")
+    assert written.n_removed == 3
+    copy = gzip.decompress((tmp_path / "c" / path.name).read_bytes()).splitlines()
+    assert [json.loads(one) for one in copy] == [{**row, "negative": []} for row in rows]
+
+
+def test_a_copy_is_never_written_over_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[dict[str, Any]] = [
+        {"query": "q", "positive": FEE, "negative": FEE},
+        {"query": "r", "positive": CARD},
+    ]
+    home = tmp_path / "home"
+    home.mkdir()
+    path = lines(home / "a.jsonl", *rows)
+    data = TrainingData.of(path, "train")
+    check = es.check_data(data)
+    (tmp_path / "link").symlink_to(home)
+    (tmp_path / "nowhere").symlink_to(tmp_path / "later")
+    for place in (home, tmp_path / "link", tmp_path / "nowhere", path):
+        with pytest.raises(OutputError, match="exists already"):
+            write_cleaned(data, check, place)
+    # What fails on the way leaves nothing.
+    monkeypatch.setattr(_cleaned, "_write_log", _full)
+    with pytest.raises(OutputError, match="No space left"):
+        write_cleaned(data, check, tmp_path / "c")
+    monkeypatch.undo()
+    path.write_text(path.read_text() * 2)
+    with pytest.raises(DataError, match="other lines"):
+        write_cleaned(data, check, tmp_path / "c")
+    assert {one.name for one in tmp_path.iterdir()} == {"home", "link", "nowhere"}
+    assert [one.name for one in home.iterdir()] == ["a.jsonl"]
+
+
+def _full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_an_empty_file_and_shares_beyond_one_are_refused(tmp_path: Path) -> None:
