@@ -85,6 +85,8 @@ def as_mining_data(
         If a column is not there, a value is no text, a positive is not in the corpus, or an anchor
         equals its positive.
     """
+    if isinstance(data, MiningData):
+        return data
     if isinstance(data, (str, os.PathLike)) and Path(data).expanduser().is_file():
         names = _Names(anchor_column_name or "anchor", positive_column_name or "positive")
         return _from_pairs(

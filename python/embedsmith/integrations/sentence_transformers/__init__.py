@@ -11,8 +11,11 @@ Change one import::
     from sentence_transformers.util import mine_hard_negatives
     from embedsmith.integrations.sentence_transformers import mine_hard_negatives
 
+``HardNegativeRefresh`` has no counterpart there: a callback for its trainer, and a training set
+whose negatives are mined anew every few steps.
+
 ``semantic_search`` does not import sentence-transformers, which need not be installed; the
-evaluator is one of its classes, and imports it when it is first named.
+evaluator and the callback are classes of its trainer's world, and import it when first named.
 
 Examples
 --------
@@ -34,14 +37,27 @@ if TYPE_CHECKING:
     from embedsmith.integrations.sentence_transformers._information_retrieval import (
         InformationRetrievalEvaluator,
     )
+    from embedsmith.integrations.sentence_transformers._refresh import HardNegativeRefresh, Refresh
 
-__all__ = ["InformationRetrievalEvaluator", "mine_hard_negatives", "semantic_search"]
+__all__ = [
+    "HardNegativeRefresh",
+    "InformationRetrievalEvaluator",
+    "Refresh",
+    "mine_hard_negatives",
+    "semantic_search",
+]
+
+_HOMES = {
+    "HardNegativeRefresh": "_refresh",
+    "InformationRetrievalEvaluator": "_information_retrieval",
+    "Refresh": "_refresh",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "InformationRetrievalEvaluator":
-        home = "embedsmith.integrations.sentence_transformers._information_retrieval"
-        value = importlib.import_module(home).InformationRetrievalEvaluator
+    if name in _HOMES:
+        home = f"embedsmith.integrations.sentence_transformers.{_HOMES[name]}"
+        value = getattr(importlib.import_module(home), name)
         globals()[name] = value
         return value
     msg = f"module {__name__!r} has no attribute {name!r}"
