@@ -31,6 +31,7 @@ PUBLIC = (
     "embedsmith.integrations.mteb",
     "embedsmith.integrations.sentence_transformers",
     "embedsmith.integrations.sklearn",
+    "embedsmith.labelling",
     "embedsmith.metrics",
     "embedsmith.mining",
     "embedsmith.reports",

@@ -8,6 +8,7 @@ import errno
 import hashlib
 import os
 import secrets
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -16,7 +17,7 @@ from embedsmith.exceptions import OutputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["atomic_writer", "nearest_name", "sha256_of"]
+__all__ = ["atomic_folder", "atomic_writer", "nearest_name", "sha256_of"]
 
 _CHUNK_BYTES = 1 << 20
 
@@ -90,6 +91,70 @@ def atomic_writer(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         if aside is not None:
             with contextlib.suppress(FileNotFoundError):
                 aside.unlink()
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Make a folder that takes its name only when the block ends well.
+
+    The block fills a folder beside the target; then its files are synced and it is renamed. On any
+    error, Ctrl-C included, nothing of it is left.
+
+    Parameters
+    ----------
+    path : path-like
+        Where the folder shall appear. Nothing may be there but an empty folder; folders above are
+        made.
+
+    Yields
+    ------
+    Path
+        The folder to fill.
+
+    Raises
+    ------
+    OutputError
+        If something is there already, the place cannot be written or the disk is full.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     with atomic_folder(f"{place}/new") as folder:
+    ...         _ = (folder / "a.txt").write_text("whole")
+    ...     [entry.name for entry in Path(place).rglob("*")]
+    ['new', 'a.txt']
+    """
+    target = Path(path).expanduser()
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        msg = f"{target} exists already. Name a new folder, or remove it first."
+        raise OutputError(msg)
+    aside: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unused = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+        unused.mkdir()
+        aside = unused
+        yield aside
+        for folder, _, names in os.walk(aside):
+            for name in names:
+                with Path(folder, name).open("rb") as file:
+                    os.fsync(file.fileno())
+            _sync_folder(Path(folder))
+        aside.replace(target)
+        aside = None
+        _sync_folder(target.parent)
+    except OutputError:
+        raise
+    except OSError as error:
+        msg = (
+            f"{target} cannot be written: {error.strerror or error}. "
+            "Free space there, or choose a place that you may write to."
+        )
+        raise OutputError(msg) from error
+    finally:
+        if aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def _sync_folder(folder: Path) -> None:

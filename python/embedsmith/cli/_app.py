@@ -14,6 +14,7 @@ from embedsmith.cli._doctor import DOCTOR_EPILOG, doctor_command
 from embedsmith.cli._embed import EMBED_EPILOG, embed_command
 from embedsmith.cli._eval import EVAL_EPILOG, eval_command
 from embedsmith.cli._export import EXPORT_EPILOG, export_command
+from embedsmith.cli._label import label_app
 from embedsmith.cli._measure import MEASURE_EPILOG, measure_command
 from embedsmith.cli._mine import MINE_EPILOG, mine_command
 from embedsmith.cli._report import REPORT_EPILOG, report_command
@@ -49,6 +50,7 @@ def build_app() -> typer.Typer:
     app.command("measure", epilog=MEASURE_EPILOG)(measure_command)
     app.command("validate", epilog=VALIDATE_EPILOG)(validate_command)
     app.command("check-data", epilog=CHECK_DATA_EPILOG)(check_data_command)
+    app.add_typer(label_app, name="label")
     app.command("convert", epilog=CONVERT_EPILOG)(convert_command)
     app.command("doctor", epilog=DOCTOR_EPILOG)(doctor_command)
     app.command("export", epilog=EXPORT_EPILOG)(export_command)

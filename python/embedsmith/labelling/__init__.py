@@ -1,0 +1,20 @@
+"""Experts' labels: imported with their provenance, their agreement, and parts that do not leak."""
+
+from __future__ import annotations
+
+from embedsmith.labelling._adjudicated import Disagreement, disagreements, write_adjudication
+from embedsmith.labelling._import import ImportedLabels, import_labels
+from embedsmith.labelling._labels import Judgement, Labels, LabelSource
+from embedsmith.labelling._read import read_labels
+
+__all__ = [
+    "Disagreement",
+    "ImportedLabels",
+    "Judgement",
+    "LabelSource",
+    "Labels",
+    "disagreements",
+    "import_labels",
+    "read_labels",
+    "write_adjudication",
+]
