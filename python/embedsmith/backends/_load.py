@@ -17,7 +17,7 @@ from embedsmith.backends._texts import check_prompts
 from embedsmith.backends.api._encoder import ApiEncoder
 from embedsmith.backends.api._load import VENDORS, load_api_encoder
 from embedsmith.backends.fake import FakeEncoder
-from embedsmith.backends.native import NativeEncoder
+from embedsmith.backends.native import KeptChoices, NativeEncoder
 from embedsmith.backends.onnx import OnnxEncoder
 from embedsmith.backends.sentence_transformers import SentenceTransformerEncoder
 from embedsmith.exceptions import DeviceError, ModelError
@@ -90,7 +90,7 @@ def load_encoder(
         has its own.
     cache : path, EmbeddingCache, False or None, default None
         Folder of the embeddings; None is the user's cache folder (or ``$EMBEDSMITH_CACHE``), False
-        keeps none.
+        keeps none. What ``precision="auto"`` finds out about a model is kept there too.
     trust_remote_code : bool, default False
         Run Python code that comes with the model. Pickles are refused all the same.
     allow_download : bool, default False
@@ -225,6 +225,7 @@ def load_encoder(
             document_prompt=document_prompt,
             truncate_dim=truncate_dim,
             packaged=found.packaged,
+            kept=None if cache is False else KeptChoices(_cache_of(cache).folder / "native"),
         )
     elif colon and kind == "onnx":
         _refuse_precision(spec, precision)
@@ -289,12 +290,16 @@ def _refuse_service_options(spec: str, **options: object) -> None:
             raise ModelError(msg)
 
 
+def _cache_of(cache: EmbeddingCache | str | os.PathLike[str] | None) -> EmbeddingCache:
+    return cache if isinstance(cache, EmbeddingCache) else EmbeddingCache(cache)
+
+
 def _cached(
     model: BatchModel, cache: EmbeddingCache | str | os.PathLike[str] | Literal[False] | None
 ) -> Encoder:
     if cache is False:
         return model
-    folder = cache if isinstance(cache, EmbeddingCache) else EmbeddingCache(cache)
+    folder = _cache_of(cache)
     if isinstance(model, ApiEncoder) and model.known_dim is None:
         # What is stored tells the width, which a service would have to be asked for.
         model.assume_dim(folder.stored_dim(model.fingerprint, model.producer))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from embedsmith.backends.native._encoder import NativeEncoder
+from embedsmith.backends.native._kept_choices import KeptChoices
 from embedsmith.backends.native._precision import (
     NATIVE_FORMATS,
     NATIVE_PRECISIONS,
@@ -13,6 +14,7 @@ from embedsmith.backends.native._source import why_not_native
 __all__ = [
     "NATIVE_FORMATS",
     "NATIVE_PRECISIONS",
+    "KeptChoices",
     "NativeEncoder",
     "checked_precision",
     "why_not_native",

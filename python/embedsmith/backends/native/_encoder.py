@@ -10,7 +10,7 @@ import numpy as np
 from embedsmith import _core
 from embedsmith.backends._batches import EncodesInBatches
 from embedsmith.backends._protocol import Role, TokenizedTexts
-from embedsmith.backends.native._precision import Choice, checked_precision, choose
+from embedsmith.backends.native._precision import checked_precision, choose
 from embedsmith.backends.native._source import NativeSource
 from embedsmith.exceptions import ModelError
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from embedsmith._typing import F32Array, I64Array, Json, Metric
     from embedsmith.backends._fingerprint import Fingerprint
     from embedsmith.backends._packaged import PackagedModel
+    from embedsmith.backends.native._choice import Choice
+    from embedsmith.backends.native._kept_choices import KeptChoices
 
 __all__ = ["NativeEncoder"]
 
@@ -60,6 +62,8 @@ class NativeEncoder(EncodesInBatches):
         Keep the first columns of each vector only. They are not scaled again.
     packaged : PackagedModel, optional
         The published model that the folder claims to be; its weights must have the known hash.
+    kept : KeptChoices, optional
+        Where the format that ``"auto"`` found, and the ranges of int8, are kept for the next start.
 
     Raises
     ------
@@ -91,6 +95,7 @@ class NativeEncoder(EncodesInBatches):
         document_prompt: str | None = None,
         truncate_dim: int | None = None,
         packaged: PackagedModel | None = None,
+        kept: KeptChoices | None = None,
     ) -> None:
         self._asked = checked_precision(precision)
         self._source = NativeSource.read(
@@ -104,6 +109,7 @@ class NativeEncoder(EncodesInBatches):
         self.name = name or path.resolve().name
         self.batch_size = batch_size or _TEXTS
         self._packaged = packaged
+        self._kept = kept
         self._loaded: tuple[_core.NativeModel, Choice] | None = None
 
     @property
@@ -176,7 +182,7 @@ class NativeEncoder(EncodesInBatches):
 
     def _running(self) -> tuple[_core.NativeModel, Choice]:
         if self._loaded is None:
-            self._loaded = choose(self._source, self._asked)
+            self._loaded = choose(self._source, self._asked, self._kept)
         return self._loaded
 
     def count_tokens(self, texts: Sequence[str], role: Role) -> I64Array:

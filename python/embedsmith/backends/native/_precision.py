@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
 from typing import TYPE_CHECKING
 
 from embedsmith import _core
-from embedsmith.backends._sample_texts import sample_texts
+from embedsmith._processor import processor_name
+from embedsmith.backends._fingerprint import canonical_json
+from embedsmith.backends._sample_texts import sample_digest, sample_texts
+from embedsmith.backends.native._choice import Choice
 from embedsmith.exceptions import DeviceError, ModelError
 
 if TYPE_CHECKING:
     from embedsmith._typing import F32Array, F64Array
+    from embedsmith.backends.native._kept_choices import KeptChoices
     from embedsmith.backends.native._source import NativeSource
 
 __all__ = [
     "NATIVE_FORMATS",
     "NATIVE_PRECISIONS",
     "PRECISIONS",
-    "Choice",
     "checked_precision",
     "choose",
 ]
@@ -38,27 +41,6 @@ _NEEDS = {
 }
 # A format that is not clearly faster than f32 is not worth its rounding.
 _GAIN = 1.2
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The format that was taken.
-
-    Attributes
-    ----------
-    precision : {"f32", "bf16", "int8"}
-        The format.
-    mean, least : float or None
-        Cosine of its vectors with those of f32 on the texts that come with embedsmith; None for
-        f32 itself, or if it was not compared.
-    refused : dict of str to str
-        Faster formats that were not taken, each with the reason.
-    """
-
-    precision: str
-    mean: float | None = None
-    least: float | None = None
-    refused: dict[str, str] = field(default_factory=dict)
 
 
 def checked_precision(precision: str) -> str:
@@ -86,32 +68,75 @@ def checked_precision(precision: str) -> str:
     return precision
 
 
-def choose(source: NativeSource, precision: str) -> tuple[_core.NativeModel, Choice]:
+def choose(
+    source: NativeSource, precision: str, kept: KeptChoices | None = None
+) -> tuple[_core.NativeModel, Choice]:
     """Return the loaded model, and why it runs in its format.
 
     ``"auto"`` takes the fastest format of this processor whose vectors keep close to those of f32
     on the texts that come with embedsmith. ``"int8"`` evens out its ranges by the same texts.
+
+    Parameters
+    ----------
+    source : NativeSource
+        The folder.
+    precision : {"auto", "f32", "bf16", "int8"}
+        What was asked for.
+    kept : KeptChoices, optional
+        Where what was found out is looked up, and kept: looking takes seconds.
     """
     if precision in ("f32", "bf16"):
         return source.load(precision), Choice(precision)
+    if kept is None:
+        return _looked_for(source, precision)[:2]
+    key = _key(source, precision)
+    found = kept.find(key)
+    if found is not None:
+        choice, ranges = found
+        return source.load(choice.precision, ranges), choice
+    model, choice, ranges = _looked_for(source, precision)
+    kept.keep(key, choice, ranges)
+    return model, choice
+
+
+def _looked_for(
+    source: NativeSource, precision: str
+) -> tuple[_core.NativeModel, Choice, F32Array | None]:
+    """Return the model in its format, the choice, and the ranges that int8 took."""
     wanted = _candidates() if precision == "auto" else ["int8"]
     exact = source.load("f32")
     if not wanted:
-        return exact, Choice("f32")
+        return exact, Choice("f32"), None
     ids, offsets, _ = exact.tokenize(sample_texts())
-    truth, ranges = exact.survey(ids, offsets)
+    truth, seen = exact.survey(ids, offsets)
     refused: dict[str, str] = {}
     for name in wanted:
-        model = source.load(name, ranges if name == "int8" else None)
+        ranges = seen if name == "int8" else None
+        model = source.load(name, ranges)
         found = _cosines(truth, model.encode(ids, offsets))
         mean, least = float(found.mean()), float(found.min())
         if precision != "auto" or (mean >= _CLOSE[name][0] and least >= _CLOSE[name][1]):
-            return model, Choice(name, mean, least, refused)
+            return model, Choice(name, mean, least, refused), ranges
         refused[name] = (
             f"cosine {mean:.5f} to f32 in the mean and {least:.5f} at least; {_CLOSE[name][0]} and "
             f"{_CLOSE[name][1]} are asked"
         )
-    return exact, Choice("f32", refused=refused)
+    return exact, Choice("f32", refused=refused), None
+
+
+def _key(source: NativeSource, precision: str) -> str:
+    """Return a hash of all that a choice depends on."""
+    told = {
+        "asked": precision,
+        "close": _CLOSE,
+        "gain": _GAIN,
+        "isa": _core.isa(),
+        "processor": processor_name(),
+        "samples": sample_digest(),
+        "space": source.fingerprint("f32").digest,
+        "version": _core.__version__,
+    }
+    return hashlib.sha256(canonical_json(told).encode()).hexdigest()
 
 
 def _candidates() -> list[str]:

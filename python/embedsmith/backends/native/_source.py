@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from embedsmith import _core
@@ -74,12 +75,17 @@ class NativeSource:
                 raise ModelError(msg)
         return cls(path, source)
 
+    @cached_property
+    def _declared(self) -> Fingerprint:
+        """The identity that the folder declares; hashes the weights."""
+        return self.source.declared.fingerprint(self.source.folder)
+
     def fingerprint(self, precision: str) -> Fingerprint:
         """Return the identity of the space at a precision.
 
         Not that of the folder under torch: a store never mixes the vectors of two implementations.
         """
-        own = self.source.declared.fingerprint(self.source.folder)
+        own = self._declared
         return type(own)(
             {
                 **own.fields,
