@@ -6,13 +6,33 @@ import enum
 import json
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads the types of a command
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from embedsmith._deps import require
+from embedsmith.backends import load_encoder, resolve_spec
 from embedsmith.cli._exit import EXIT_CODES_HELP, ExitCode, guarded, to_stdout
+from embedsmith.cli._model_options import (
+    MODEL_KINDS_HELP,
+    AllowDownload,
+    BatchSize,
+    CacheFolder,
+    Device,
+    DocumentPrompt,
+    MaxTokens,
+    NoCache,
+    Precision,
+    QueryPrompt,
+    TruncateDim,
+    TrustRemoteCode,
+)
+from embedsmith.cli._stage_lines import StageLines
 from embedsmith.hygiene import TrainingData, check_data, write_cleaned
 from embedsmith.reports import data_check_markdown, data_check_text
+
+if TYPE_CHECKING:
+    from embedsmith.backends import Encoder
 
 __all__ = ["CHECK_DATA_EPILOG", "check_data_command"]
 
@@ -20,6 +40,8 @@ CHECK_DATA_EPILOG = (
     """\b
 Example:
   embedsmith check-data train.jsonl --eval data/regulations --format md > check.md
+  embedsmith check-data train.jsonl --corpus corpus.jsonl.gz --model all-MiniLM-L6-v2 \\
+    --eval dev.jsonl --eval test.jsonl --max-leakage "cross queries=0" --languages en,de
 
 Lines of train.jsonl have query, positive, and perhaps negative and scores:
   {"query": "fee?", "positive": "It is 5.", "negative": ["Free."], "scores": [0.9, 0.3]}
@@ -27,17 +49,27 @@ Lines of train.jsonl have query, positive, and perhaps negative and scores:
 \b
 What is found                  what to do
   leaked query, pair, passage  drop it from training, or split by document
+  shared evaluation ...        two evaluation sets have it: keep it in one
   contradiction                an expert decides: one text is positive and negative
   likely false negative        drop, relabel as positive, or expert, as each finding says
   repeated pair, duplicates    keep one
-  empty, long, boilerplate     drop or split
+  paraphrased (--model)        look at both
+  empty, broken, long, boilerplate   drop or split
   other script                 by letters only: German among English is not seen
-  personal data                e-mail, IBAN, card and international phone numbers, shown masked
+  other language (--languages) where that is sure; short texts often are not
+  passage not in corpus (--corpus)   add it, or drop the pair
+  far from training (--model)  the passages of which training speaks least
+  personal data                e-mail, IBAN, card and phone numbers, shown masked
 
 Exits with 1 if more queries or pairs of an evaluation set stand in training than --max-leakage
-allows. The data itself is never changed: --fix DIR writes a copy without what leaks, repeats,
-contradicts or is empty, and removed.jsonl with the reason for each pair.
+allows. It is given as a share for both, or as NAME=SHARE and more than once: queries, pairs,
+passages, "cross queries", "cross pairs" and "cross passages" (of two evaluation sets), or
+SET:NAME for one set. The data itself is never changed: --fix DIR writes a copy without what leaks,
+repeats, contradicts or cannot be used, and removed.jsonl with the reason for each pair.
 
+"""
+    + MODEL_KINDS_HELP
+    + """
 \b
 """
     + EXIT_CODES_HELP
@@ -68,18 +100,66 @@ def check_data_command(
         float,
         typer.Option(help="Share of the positive's score that makes a negative suspicious."),
     ] = 0.95,
-    max_words: Annotated[int, typer.Option(help="Longer texts are reported.")] = 400,
+    max_words: Annotated[
+        int, typer.Option(help="Longer texts are reported; of --model its own limit counts.")
+    ] = 400,
     max_leakage: Annotated[
-        float, typer.Option(metavar="SHARE", help="Queries and pairs that may stand in training.")
-    ] = 0.0,
-    max_passage_leakage: Annotated[
-        float | None,
+        list[str] | None,
         typer.Option(
-            metavar="SHARE",
-            help="Relevant passages that may. Default: no limit.",
+            metavar="[NAME=]SHARE",
+            help="What may stand in training; may be given again. Default: no query and no pair.",
             show_default=False,
         ),
     ] = None,
+    corpus: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="What will be searched: JSON lines, parquet, or a BEIR folder.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            help="Compare embeddings, too: NAME or FOLDER, or KIND:MODEL; the kinds stand below.",
+            show_default=False,
+        ),
+    ] = None,
+    cross_encoder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A sentence-transformers CrossEncoder that judges negatives.",
+            show_default=False,
+        ),
+    ] = None,
+    cosine: Annotated[
+        float, typer.Option(help="Cosine from which two embeddings count as one text.")
+    ] = 0.95,
+    coverage_cosine: Annotated[
+        float, typer.Option(help="Cosine from which a passage is covered by a positive.")
+    ] = 0.7,
+    languages: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CODES",
+            help="Languages that texts may be in: en,de. Default: any.",
+            show_default=False,
+        ),
+    ] = None,
+    cache: CacheFolder = None,
+    no_cache: NoCache = False,
+    device: Device = "cpu",
+    batch_size: BatchSize = None,
+    max_tokens: MaxTokens = None,
+    truncate_dim: TruncateDim = None,
+    precision: Precision = None,
+    query_prompt: QueryPrompt = None,
+    document_prompt: DocumentPrompt = None,
+    trust_remote_code: TrustRemoteCode = False,
+    allow_download: AllowDownload = False,
     seed: Annotated[int, typer.Option(help="For the near-duplicates.")] = 0,
     most: Annotated[
         int, typer.Option("--most", metavar="N", min=1, help="Findings to show of each kind.")
@@ -92,24 +172,48 @@ def check_data_command(
         Path | None,
         typer.Option("--fix", metavar="DIR", help="New folder for a cleaned copy and its log."),
     ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show tracebacks; so does EMBEDSMITH_DEBUG=1.")
     ] = False,
 ) -> None:
     """Check training data: leakage into evaluation, duplicates, labels, texts, personal data."""
+    if cache is not None and no_cache:
+        msg = "--cache and --no-cache exclude each other; give one of them."
+        raise typer.BadParameter(msg)
+    typed: dict[str, Any] = {
+        "device": device,
+        "batch_size": batch_size,
+        "max_tokens": max_tokens,
+        "truncate_dim": truncate_dim,
+        "precision": precision,
+        "query_prompt": query_prompt,
+        "document_prompt": document_prompt,
+        "trust_remote_code": trust_remote_code,
+        "allow_download": allow_download,
+        "cache": False if no_cache else cache,
+    }
+    limits = _limits(max_leakage or [])
+    shown = StageLines(quiet=quiet)
     with guarded(debug=debug):
         data = TrainingData.of(training, split)
         check = check_data(
             data,
             evaluation or [],
+            corpus=corpus,
+            encoder=None if model is None else _encoder(model, typed, shown),
+            teacher=None if cross_encoder is None else _cross_encoder(cross_encoder),
+            languages=None if languages is None else [one.strip() for one in languages.split(",")],
             split=split,
             evaluation_split=eval_split,
             near=near,
+            cosine=cosine,
+            coverage_cosine=coverage_cosine,
             false_negative_ratio=false_negative_ratio,
             max_words=max_words,
-            max_leakage=max_leakage,
-            max_passage_leakage=max_passage_leakage,
+            max_leakage=limits,
             seed=seed,
+            progress=shown,
         )
         if fix is not None:
             sys.stderr.write(f"{write_cleaned(data, check, fix)}\n")
@@ -122,3 +226,38 @@ def check_data_command(
                 typer.echo(data_check_text(check, most=most), nl=False)
     if not check.passed:
         raise SystemExit(int(ExitCode.GATE))
+
+
+def _limits(given: list[str]) -> dict[str, float]:
+    """Return shares by name; a share alone is of queries and pairs."""
+    limits: dict[str, float] = {}
+    for one in given:
+        # A set's name may hold an equals sign; a share does not.
+        name, _, share = one.rpartition("=")
+        try:
+            number = float(share)
+        except ValueError as error:
+            msg = f"--max-leakage {one!r} has no share; write 0.01, or queries=0.01."
+            raise typer.BadParameter(msg) from error
+        limits |= {name: number} if name else {"queries": number, "pairs": number}
+    return limits
+
+
+def _encoder(model: str, typed: dict[str, Any], shown: StageLines) -> Encoder:
+    usual = (None, "cpu")
+    options = {
+        name: value
+        for name, value in typed.items()
+        if value not in usual and (value is not False or name == "cache")
+    }
+    asked = ("device", "precision", "trust_remote_code", "allow_download")
+    chosen = resolve_spec(model, **{key: options[key] for key in asked if key in options})
+    if chosen is None:
+        return load_encoder(model, **options)
+    shown.note(f"{model} runs as {chosen.spec}: {chosen.reason}")
+    return load_encoder(chosen.spec, **options)
+
+
+def _cross_encoder(name: str) -> Any:
+    library: Any = require("sentence_transformers", extra="st", feature="A cross-encoder")
+    return library.CrossEncoder(name, device="cpu", local_files_only=True)

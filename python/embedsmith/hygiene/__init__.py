@@ -7,11 +7,12 @@ holds two lists of texts and must know which rows of one stand in the other.
 from embedsmith.hygiene._between_texts import LeakedText, leakage
 from embedsmith.hygiene._check import check_data
 from embedsmith.hygiene._cleaned import Cleaned, write_cleaned
-from embedsmith.hygiene._finding import DataCheck, Finding, Leakage
+from embedsmith.hygiene._finding import Coverage, DataCheck, Finding, Leakage
 from embedsmith.hygiene._training_data import TrainingData, TrainingPair
 
 __all__ = [
     "Cleaned",
+    "Coverage",
     "DataCheck",
     "Finding",
     "Leakage",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from embedsmith._validate import as_count, as_number
 from embedsmith.exceptions import DataError, ShapeError
-from embedsmith.hygiene._same_text import distinct_texts
+from embedsmith.hygiene._alike import How, alike
+from embedsmith.hygiene._same_text import Distinct
 from embedsmith.search import topk
-from embedsmith.text import near_duplicates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ class LeakedText(NamedTuple):
 
     row: int
     evaluation_row: int
-    how: Literal["equal", "near", "embedding"]
+    how: How
     similarity: float
 
 
@@ -126,24 +126,17 @@ def leakage(
             for row, (score, other) in enumerate(best)
             if score >= cosine and training[row].strip() and evaluation[other].strip()
         }
-    left, right = distinct_texts(training), distinct_texts(evaluation)
-    if near is not None and left and right:
-        lists = list(left.values()), list(right.values())
-        pairs = near_duplicates(
-            [training[rows[0]] for rows in lists[0]],
-            near,
-            other=[evaluation[rows[0]] for rows in lists[1]],
-            seed=seed,
-            threads=threads,
-            progress=progress,
-        )
-        # The most similar come first, then the lower places: the last word is the best pair's.
-        for first, second, similarity in reversed(list(pairs)):
-            other = lists[1][second][0]
-            found |= {row: LeakedText(row, other, "near", similarity) for row in lists[0][first]}
-    for key in left.keys() & right.keys():
-        other = right[key][0]
-        found |= {row: LeakedText(row, other, "equal", 1.0) for row in left[key]}
+    left, right = Distinct.of(training), Distinct.of(evaluation)
+    pairs = alike(left, right, near=near, seed=seed, threads=threads, progress=progress)
+    # Of each text the surest and most similar comes last, of equal ones the first.
+    ordered = sorted(
+        (how == "equal", similarity, -second, first)
+        for (first, second), (how, similarity) in pairs.items()
+    )
+    for equal, similarity, minus_second, first in ordered:
+        other = right.places[-minus_second][0]
+        way: How = "equal" if equal else "near"
+        found |= {row: LeakedText(row, other, way, similarity) for row in left.places[first]}
     return tuple(found[row] for row in sorted(found))
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from embedsmith._typing import Json
 
-__all__ = ["DataCheck", "Finding", "Leakage"]
+__all__ = ["Coverage", "DataCheck", "Finding", "Leakage"]
 
 
 @dataclass(frozen=True)
@@ -40,25 +40,35 @@ class Finding:
 
 @dataclass(frozen=True)
 class Leakage:
-    """How much of an evaluation set stands in the training data.
+    """How much of an evaluation set stands in the training data, or in another evaluation set.
 
     Attributes
     ----------
     evaluation : str
         The set.
-    what : {"queries", "pairs", "passages"}
-        What is counted: queries; pairs of query and relevant passage of which both are in one
-        training pair; relevant passages that are positives of training.
+    against : str
+        Where it was looked for.
+    what : str
+        What is counted: ``"queries"``; ``"pairs"`` of query and relevant passage of which both are
+        in one pair there; relevant ``"passages"`` that are positives there. With ``"cross "`` in
+        front if ``against`` is an evaluation set: its name in limits.
     n_leaked, n : int
-        Those of the evaluation set that were seen in training, and all.
+        Those of the evaluation set that stand there, and all.
+    n_equal, n_near, n_embedding : int
+        Of the leaked ones: equal but for case and blanks, alike letter by letter, alike in
+        embedding; a pair counts as the less sure of its parts.
     limit : float or None
         The share that is allowed; None where none is set.
     """
 
     evaluation: str
+    against: str
     what: str
     n_leaked: int
     n: int
+    n_equal: int
+    n_near: int
+    n_embedding: int
     limit: float | None
 
     @property
@@ -73,6 +83,49 @@ class Leakage:
 
 
 @dataclass(frozen=True)
+class Coverage:
+    """How much of the passages training pairs speak of.
+
+    Attributes
+    ----------
+    n_passages : int
+        Distinct ones, of the corpus if it was given apart.
+    n_positive, n_touched : int
+        Those that are a positive of some query, and those that are in some pair.
+    cosine : float or None
+        From which a passage is near a positive; None without a model.
+    n_near : int or None
+        Passages that have a positive so near, positives included.
+    median_cosine : float or None
+        Of the passages, to the nearest positive.
+    """
+
+    n_passages: int
+    n_positive: int
+    n_touched: int
+    cosine: float | None = None
+    n_near: int | None = None
+    median_cosine: float | None = None
+
+    @property
+    def positive(self) -> float:
+        """Share of the passages that are a positive."""
+        return self.n_positive / self.n_passages if self.n_passages else 0.0
+
+    @property
+    def touched(self) -> float:
+        """Share of the passages that any pair touches."""
+        return self.n_touched / self.n_passages if self.n_passages else 0.0
+
+    @property
+    def near(self) -> float | None:
+        """Share of the passages that have a positive near."""
+        if self.n_near is None:
+            return None
+        return self.n_near / self.n_passages if self.n_passages else 0.0
+
+
+@dataclass(frozen=True)
 class DataCheck:
     """The result of :func:`check_data`.
 
@@ -82,10 +135,10 @@ class DataCheck:
         The training data.
     sizes : mapping of str to int
         Queries, passages, positive and negative pairs.
-    coverage : float
-        Share of the passages that are a positive of some query.
+    coverage : Coverage
+        How much of the passages the pairs speak of.
     leakage : tuple of Leakage
-        Three for each evaluation set.
+        Three for each evaluation set, and three for each two of them.
     findings : tuple of Finding
         In the order of the kinds, then of the data.
     not_checked : tuple of str
@@ -96,11 +149,11 @@ class DataCheck:
 
     training: str
     sizes: Mapping[str, int]
-    coverage: float
+    coverage: Coverage
     leakage: tuple[Leakage, ...]
     findings: tuple[Finding, ...]
     not_checked: tuple[str, ...]
-    settings: Mapping[str, float | int | None]
+    settings: Mapping[str, object]
 
     @property
     def passed(self) -> bool:
@@ -129,11 +182,16 @@ class DataCheck:
             A field for each attribute, ``passed`` and ``format``.
         """
         return {
-            "format": "embedsmith.data-check/1",
+            "format": "embedsmith.data-check/2",
             "training": self.training,
             "passed": self.passed,
             "sizes": dict(self.sizes),
-            "coverage": self.coverage,
+            "coverage": {
+                **asdict(self.coverage),
+                "positive": self.coverage.positive,
+                "touched": self.coverage.touched,
+                "near": self.coverage.near,
+            },
             "leakage": [
                 {**asdict(one), "share": one.share, "passed": one.passed} for one in self.leakage
             ],

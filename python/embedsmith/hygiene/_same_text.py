@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["distinct_texts", "same_text"]
+__all__ = ["Distinct", "same_text"]
 
 
 def same_text(text: str) -> str:
@@ -23,17 +24,47 @@ def same_text(text: str) -> str:
     return " ".join(whole.casefold().split())
 
 
-def distinct_texts(texts: Sequence[str]) -> dict[str, list[int]]:
-    """Return the places of each distinct text, by its form; empty texts are left out.
+@dataclass(frozen=True)
+class Distinct:
+    """The distinct texts of a list, by number; empty texts are none.
 
-    Examples
-    --------
-    >>> distinct_texts(["Fee", " fee", "", "card"])
-    {'fee': [0, 1], 'card': [3]}
+    Attributes
+    ----------
+    numbers : mapping of str to int
+        By form.
+    places : sequence of list of int
+        Where each stands.
+    texts : sequence of str
+        The first of each.
     """
-    found: dict[str, list[int]] = {}
-    for place, text in enumerate(texts):
-        form = same_text(text)
-        if form:
-            found.setdefault(form, []).append(place)
-    return found
+
+    numbers: dict[str, int]
+    places: list[list[int]]
+    texts: list[str]
+
+    @classmethod
+    def of(cls, texts: Sequence[str], places: Sequence[int] | None = None) -> Distinct:
+        """Return the distinct ones of the texts, or of those at some places.
+
+        Examples
+        --------
+        >>> Distinct.of(["Fee", " fee", "", "card"]).places
+        [[0, 1], [3]]
+        """
+        made = cls({}, [], [])
+        for place in range(len(texts)) if places is None else places:
+            form = same_text(texts[place])
+            if form:
+                number = made.numbers.setdefault(form, len(made.texts))
+                if number == len(made.texts):
+                    made.places.append([])
+                    made.texts.append(texts[place])
+                made.places[number].append(place)
+        return made
+
+    def by_place(self) -> dict[int, int]:
+        """Return the number of the text at each place."""
+        return {place: number for number, places in enumerate(self.places) for place in places}
+
+    def __len__(self) -> int:
+        return len(self.texts)

@@ -38,10 +38,8 @@ def example_of(text: str) -> str:
     return start if len(start) <= _EXAMPLE and len(text) <= len(start) else f"{start[:_EXAMPLE]}…"
 
 
-def text_findings(
-    role: str, ids: Sequence[str], texts: Sequence[str], *, max_words: int
-) -> Iterator[Finding]:
-    """Yield what is wrong with texts: empty, broken, long, another script, personal data.
+def text_findings(role: str, ids: Sequence[str], texts: Sequence[str]) -> Iterator[Finding]:
+    """Yield what is wrong with texts: empty, broken, another script, personal data.
 
     Parameters
     ----------
@@ -49,8 +47,6 @@ def text_findings(
         What the texts are.
     ids, texts : sequence of str
         As many ids as texts.
-    max_words : int
-        Longer texts are reported.
 
     Yields
     ------
@@ -70,10 +66,6 @@ def text_findings(
         broken = _broken(text)
         if broken:
             yield Finding(f"broken {role}", one, broken, example_of(text), "drop")
-        words = len(text.split())
-        if words > max_words:
-            detail = f"{words:,} words; the limit is {max_words:,}"
-            yield Finding(f"long {role}", one, detail, example_of(text), "split into passages")
         if script in rare:
             detail = f"mostly {script} letters; most texts are {usual}"
             yield Finding(

@@ -64,6 +64,8 @@ class TrainingData:
         The file or folder that it was read from.
     split : str or None
         Which judgements of a folder.
+    named : bool
+        Whether texts have ids of their own. Else a text that stands in two lines is one text.
     """
 
     name: str
@@ -74,6 +76,7 @@ class TrainingData:
     pairs: tuple[TrainingPair, ...]
     path: Path | None = None
     split: str | None = None
+    named: bool = True
 
     @classmethod
     def of(
@@ -147,6 +150,7 @@ class TrainingData:
             tuple(f"{one} positive" for one in ids),
             tuple(positives),
             tuple(TrainingPair(row, row, relevant=True, score=None) for row in range(len(ids))),
+            named=False,
         )
 
     @classmethod
@@ -191,7 +195,14 @@ class TrainingData:
         query_ids, query_texts = zip(*queries, strict=True)
         passage_ids, passage_texts = zip(*passages, strict=True)
         return cls(
-            path.name, query_ids, query_texts, passage_ids, passage_texts, tuple(pairs), path
+            path.name,
+            query_ids,
+            query_texts,
+            passage_ids,
+            passage_texts,
+            tuple(pairs),
+            path,
+            named=False,
         )
 
 

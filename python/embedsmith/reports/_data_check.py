@@ -10,11 +10,12 @@ from embedsmith.reports._markdown import plain_markdown
 from embedsmith.reports._visible import shortened, visible
 
 if TYPE_CHECKING:
-    from embedsmith.hygiene import DataCheck, Finding, Leakage
+    from embedsmith.hygiene import Coverage, DataCheck, Finding, Leakage
 
 __all__ = ["data_check_markdown", "data_check_text"]
 
 _ID = 60
+_IDS = 6
 
 
 def data_check_text(check: DataCheck, *, most: int = 5) -> str:
@@ -94,7 +95,9 @@ def _cell(text: str) -> str:
 
 
 def _ids(finding: Finding) -> list[str]:
-    return [shortened(" ".join(one.split()), _ID) for one in finding.ids]
+    ids = [shortened(" ".join(one.split()), _ID) for one in finding.ids[:_IDS]]
+    more = len(finding.ids) - len(ids)
+    return [*ids, f"and {more:,} more"] if more else ids
 
 
 _ONE = {
@@ -108,14 +111,30 @@ _ONE = {
 def _sizes(check: DataCheck) -> str:
     sizes = ", ".join(counted(count, _ONE[what], what) for what, count in check.sizes.items())
     found = counted(len(check.findings), "finding")
-    return f"{sizes}; {check.coverage:.1%} of the passages are a positive; {found}"
+    return f"{sizes}; {_covered(check.coverage)}; {found}"
+
+
+def _covered(coverage: Coverage) -> str:
+    text = f"{coverage.positive:.1%} of the passages are a positive"
+    if coverage.touched > coverage.positive:
+        text += f", {coverage.touched:.1%} are in some pair"
+    if coverage.near is not None:
+        text += (
+            f", {coverage.near:.1%} have a positive at cosine {coverage.cosine:g} or nearer "
+            f"(median {coverage.median_cosine:.2f})"
+        )
+    return text
 
 
 def _leaked(one: Leakage) -> str:
     limit = "no limit" if one.limit is None else f"limit {one.limit:.1%}"
+    what = one.what.removeprefix("cross ")
+    ways = {"equal": one.n_equal, "near": one.n_near, "by embedding": one.n_embedding}
+    how = ", ".join(f"{count:,} {way}" for way, count in ways.items() if count)
+    where = "training" if what == one.what else one.against
     return (
-        f"{one.evaluation}: {one.n_leaked:,} of {one.n:,} {one.what} stand in training "
-        f"({one.share:.1%}; {limit})"
+        f"{one.evaluation}: {one.n_leaked:,} of {one.n:,} {what} stand in {where} "
+        f"({one.share:.1%}{f': {how}' if how else ''}; {limit})"
     )
 
 

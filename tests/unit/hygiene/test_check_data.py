@@ -42,11 +42,10 @@ def test_clean_data_has_no_finding(tmp_path: Path) -> None:
         {"anchor": "my card is gone", "positives": [CARD], "negatives": []},
     )
     check = es.check_data(train, [lines(tmp_path / "b.jsonl", {"query": "q", "positive": LOAN})])
-    # One passage is the negative of the first query and the positive of the second: no fault, but
-    # it stands in two lines.
-    assert kinds(check) == {"duplicate passage": [("line 2 positive 1", "line 1 negative 1")]}
+    # One passage is the negative of the first query and the positive of the second: no fault.
+    assert kinds(check) == {}
     assert check.passed
-    assert check.coverage == 2 / 3
+    assert (check.coverage.positive, check.coverage.touched) == (1.0, 1.0)
     assert check.sizes["negative pairs"] == 1
 
 
@@ -70,10 +69,14 @@ def test_leaks_are_counted_as_queries_pairs_and_passages(tmp_path: Path) -> None
         ("pairs", 1, 4),
         ("passages", 3, 4),
     ]
-    assert kinds(check)["leaked pair"] == [("line 1", "line 1 positive 1", "line 1")]
+    assert kinds(check)["leaked pair"] == [
+        ("line 1", "line 1 positive 1", "line 1", "line 1 positive 1")
+    ]
     assert not check.passed
     assert es.check_data(train, [test], near=0.75, max_leakage=0.5).passed
-    limited = es.check_data(train, [test], near=0.75, max_leakage=0.5, max_passage_leakage=0.4)
+    limited = es.check_data(
+        train, [test], near=0.75, max_leakage={"queries": 0.5, "pairs": 0.5, "passages": 0.4}
+    )
     assert [one.passed for one in limited.leakage] == [True, True, False]
 
 
@@ -156,7 +159,9 @@ def test_the_command_fails_on_a_leak_and_writes_a_copy_without_it(
         main(["check-data", str(train), "--eval", str(test), "--fix", str(tmp_path / "c")])
     assert end.value.code == 1
     told = capsys.readouterr()
-    assert "FAILED  b.jsonl: 1 of 2 queries stand in training (50.0%; limit 0.0%)" in told.out
+    assert (
+        "FAILED  b.jsonl: 1 of 2 queries stand in training (50.0%: 1 near; limit 0.0%)" in told.out
+    )
     assert "4 pairs, 2 removed" in told.err
     copy = [json.loads(line) for line in (tmp_path / "c" / "a.jsonl").read_text().splitlines()]
     assert copy == [{**rows[1], "negative": [LOAN]}, rows[2]]
@@ -302,4 +307,3 @@ def test_real_regulations_are_checked_and_cleaned(shared_data: Path, tmp_path: P
     assert cleaned.n_removed == check.counts()["repeated pair"] > 0
     copy = es.load_dataset(tmp_path / "clean", split="train")
     assert copy.qrels.n_pairs == cleaned.n_pairs == len(data.pairs) - cleaned.n_removed
-    assert "repeated pair" not in es.check_data(tmp_path / "clean").counts()
