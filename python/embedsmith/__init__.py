@@ -42,10 +42,12 @@ if TYPE_CHECKING:
     )
     from embedsmith.hygiene import DataCheck, check_data
     from embedsmith.labelling import (
+        DatasetSplit,
         ImportedLabels,
         Labels,
         import_labels,
         read_labels,
+        split_dataset,
         write_adjudication,
     )
     from embedsmith.metrics import (
@@ -94,6 +96,7 @@ _HOMES: dict[str, str] = {
     "CostEstimate": "embedsmith.evaluation",
     "DataCheck": "embedsmith.hygiene",
     "Dataset": "embedsmith.datasets",
+    "DatasetSplit": "embedsmith.labelling",
     "Diagnosis": "embedsmith.diagnosis",
     "EmbeddingFolder": "embedsmith.bulk",
     "EmbeddingRun": "embedsmith.bulk",
@@ -152,6 +155,7 @@ _HOMES: dict[str, str] = {
     "read_labels": "embedsmith.labelling",
     "recall_of": "embedsmith.search",
     "smallest_p": "embedsmith.metrics",
+    "split_dataset": "embedsmith.labelling",
     "topk": "embedsmith.search",
     "topk_ray": "embedsmith.search",
     "topk_self": "embedsmith.search",
@@ -168,6 +172,7 @@ __all__ = [
     "CostEstimate",
     "DataCheck",
     "Dataset",
+    "DatasetSplit",
     "Diagnosis",
     "EmbeddingFolder",
     "EmbeddingRun",
@@ -229,6 +234,7 @@ __all__ = [
     "read_labels",
     "recall_of",
     "smallest_p",
+    "split_dataset",
     "topk",
     "topk_ray",
     "topk_self",

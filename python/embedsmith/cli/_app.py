@@ -18,6 +18,7 @@ from embedsmith.cli._label import label_app
 from embedsmith.cli._measure import MEASURE_EPILOG, measure_command
 from embedsmith.cli._mine import MINE_EPILOG, mine_command
 from embedsmith.cli._report import REPORT_EPILOG, report_command
+from embedsmith.cli._split import SPLIT_EPILOG, split_command
 from embedsmith.cli._validate import VALIDATE_EPILOG, validate_command
 
 __all__ = ["build_app"]
@@ -51,6 +52,7 @@ def build_app() -> typer.Typer:
     app.command("validate", epilog=VALIDATE_EPILOG)(validate_command)
     app.command("check-data", epilog=CHECK_DATA_EPILOG)(check_data_command)
     app.add_typer(label_app, name="label")
+    app.command("split", epilog=SPLIT_EPILOG)(split_command)
     app.command("convert", epilog=CONVERT_EPILOG)(convert_command)
     app.command("doctor", epilog=DOCTOR_EPILOG)(doctor_command)
     app.command("export", epilog=EXPORT_EPILOG)(export_command)

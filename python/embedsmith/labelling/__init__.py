@@ -6,8 +6,10 @@ from embedsmith.labelling._adjudicated import Disagreement, disagreements, write
 from embedsmith.labelling._import import ImportedLabels, import_labels
 from embedsmith.labelling._labels import Judgement, Labels, LabelSource
 from embedsmith.labelling._read import read_labels
+from embedsmith.labelling._split import DatasetSplit, split_dataset
 
 __all__ = [
+    "DatasetSplit",
     "Disagreement",
     "ImportedLabels",
     "Judgement",
@@ -16,5 +18,6 @@ __all__ = [
     "disagreements",
     "import_labels",
     "read_labels",
+    "split_dataset",
     "write_adjudication",
 ]

@@ -41,6 +41,8 @@ class Reading:
     notes : list of str
     corpus, queries : dict of str to str
         Texts by id that the file brings along beside those of its rows.
+    synthetic : frozenset of str
+        Queries of the file that it marks as written by a machine.
     sha256 : str
         Of the content, where that is more than one file.
     """
@@ -56,6 +58,7 @@ class Reading:
     notes: list[str] = field(default_factory=list)
     corpus: dict[str, str] = field(default_factory=dict)
     queries: dict[str, str] = field(default_factory=dict)
+    synthetic: frozenset[str] = frozenset()
     sha256: str = ""
 
 

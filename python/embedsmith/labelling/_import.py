@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from embedsmith import _core
 from embedsmith._files import atomic_folder, sha256_of
 from embedsmith._phrases import counted
-from embedsmith.datasets import Qrels, load_dataset
+from embedsmith.datasets import Corpus, Qrels, Queries, load_dataset, write_beir
+from embedsmith.datasets._mark import SYNTHETIC
 from embedsmith.exceptions import DataError
 from embedsmith.labelling._adjudicated import read_decisions
 from embedsmith.labelling._merge import merged
@@ -198,10 +199,13 @@ def _write(folder: Path, labels: Labels, one: Merged, split: str) -> Json:
     for (query_id, document_id), grade in one.grades.items():
         judged.setdefault(query_id, {})[document_id] = grade
     queries = {query_id: labels.query_texts[query_id] for query_id in judged}
-    _write_texts(folder / "corpus.jsonl", labels.document_texts)
-    _write_texts(folder / "queries.jsonl", queries)
-    (folder / "qrels").mkdir()
-    Qrels(judged).write(folder / "qrels" / f"{split}.tsv")
+    marks = {SYNTHETIC: tuple(one in labels.synthetic or None for one in queries)}
+    write_beir(
+        folder,
+        Corpus(tuple(labels.document_texts), tuple(labels.document_texts.values())),
+        Queries(tuple(queries), tuple(queries.values()), marks if labels.synthetic else {}),
+        {split: Qrels(judged)},
+    )
     with (folder / "judgements.jsonl").open("w", encoding="utf-8") as file:
         for judgement in labels.judgements:
             file.write(json.dumps(judgement._asdict(), ensure_ascii=False) + "\n")
@@ -215,10 +219,3 @@ def _write(folder: Path, labels: Labels, one: Merged, split: str) -> Json:
         ),
         "judgements": len(labels.judgements),
     }
-
-
-def _write_texts(path: Path, texts: Mapping[str, str]) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        for identifier, text in texts.items():
-            row = {"_id": identifier, "text": text}
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")

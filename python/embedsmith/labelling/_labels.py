@@ -105,6 +105,8 @@ class Labels:
         Each word or number that was seen, with the grade that it became.
     notes : tuple of str
         What a person should know of the reading.
+    synthetic : frozenset of str
+        Ids of queries that the source of their texts marks as written by a machine.
     """
 
     judgements: tuple[Judgement, ...]
@@ -113,6 +115,7 @@ class Labels:
     sources: tuple[LabelSource, ...]
     grades: Mapping[str, int]
     notes: tuple[str, ...] = ()
+    synthetic: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not self.judgements:

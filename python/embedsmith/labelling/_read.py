@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from embedsmith import _core
 from embedsmith._files import sha256_of
 from embedsmith.datasets import Qrels, load_dataset
+from embedsmith.datasets._fields import read_fields
+from embedsmith.datasets._mark import SYNTHETIC, is_marked, read_manifest
 from embedsmith.datasets._paths import existing, listing
 from embedsmith.exceptions import DataError, ParseError
 from embedsmith.labelling._delimited import read_delimited
@@ -154,7 +156,10 @@ def read_labels(
             raise DataError(msg) from error
         readings.append(reading)
     scale.check()
-    return _joined(paths, readings, scale, _known(corpus, "corpus"), _known(queries, "queries"))
+    known, marked = _known_queries(queries)
+    labels = _joined(paths, readings, scale, _known(corpus, "corpus"), known)
+    marked = marked.union(*(reading.synthetic for reading in readings))
+    return replace(labels, synthetic=marked & labels.query_texts.keys())
 
 
 def _paths(files: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
@@ -253,6 +258,8 @@ def _of_folder(path: Path, scale: GradeScale, who: str, split: str) -> Reading:
     data = load_dataset(path, split=split)
     reading = Reading([], "beir", columns={"annotators": who}, how={"split": split})
     reading.sha256 = data.hash
+    marks = data.queries.metadata.get(SYNTHETIC, (data.synthetic,) * len(data.queries))
+    reading.synthetic = _marked(data.queries.ids, marks, whole=data.synthetic)
     reading.entries = _judged(data.qrels, scale, who, f"{path}/qrels/{split}")
     reading.n_rows = len(reading.entries)
     reading.corpus = dict(zip(data.corpus.ids, data.corpus.texts, strict=True))
@@ -274,6 +281,29 @@ def _known(path: str | os.PathLike[str] | None, what: str) -> dict[str, str] | N
     """Return the texts by id of a corpus or of queries."""
     if path is None:
         return None
+    read = _core.read_corpus if what == "corpus" else _core.read_queries
+    ids, texts = read(_file_of(path, what))
+    return dict(zip(ids, texts, strict=True))
+
+
+def _known_queries(
+    path: str | os.PathLike[str] | None,
+) -> tuple[dict[str, str] | None, frozenset[str]]:
+    """Return the texts of queries by id, and the ids of those that are marked as synthetic."""
+    known = _known(path, "queries")
+    if path is None or known is None:
+        return None, frozenset()
+    file = _file_of(path, "queries")
+    marks = read_fields(file, len(known)).get(SYNTHETIC, (None,) * len(known))
+    whole = is_marked(read_manifest(file.parent).get(SYNTHETIC))
+    return known, _marked(tuple(known), marks, whole=whole)
+
+
+def _marked(ids: Sequence[str], marks: Sequence[object], *, whole: bool) -> frozenset[str]:
+    return frozenset(one for one, mark in zip(ids, marks, strict=True) if whole or is_marked(mark))
+
+
+def _file_of(path: str | os.PathLike[str], what: str) -> Path:
     place = existing(path)
     if place.is_dir():
         found = [place / f"{what}.jsonl{end}" for end in ("", ".gz")]
@@ -281,10 +311,8 @@ def _known(path: str | os.PathLike[str] | None, what: str) -> dict[str, str] | N
         if len(there) != 1:
             msg = f"{place} has {len(there)} files {what}.jsonl or {what}.jsonl.gz. Name one file."
             raise DataError(msg)
-        place = there[0]
-    read = _core.read_corpus if what == "corpus" else _core.read_queries
-    ids, texts = read(place)
-    return dict(zip(ids, texts, strict=True))
+        return there[0]
+    return place
 
 
 def _joined(

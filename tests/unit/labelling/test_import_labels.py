@@ -291,3 +291,17 @@ def test_a_real_set_comes_back_as_it_was(tmp_path: Path, shared_data: Path) -> N
     assert dict(back.qrels) == dict(data.qrels)
     assert (back.corpus, back.queries.texts) == (data.corpus, data.queries.texts)
     assert back.hash == data.hash
+
+
+def test_queries_that_a_machine_wrote_stay_marked(tmp_path: Path) -> None:
+    (tmp_path / "queries.jsonl").write_text(
+        '{"_id": "q1", "text": "fee?", "metadata": {"synthetic": true}}\n'
+        '{"_id": "q2", "text": "cost?"}\n'
+    )
+    file = tmp_path / "a.csv"
+    file.write_text("query,passage,grade\nfee?,Free.,1\ncost?,Five.,1\n")
+    es.import_labels(file, tmp_path / "out", queries=tmp_path / "queries.jsonl")
+    data = es.load_dataset(tmp_path / "out")
+    assert data.n_synthetic == 1
+    again = es.import_labels(tmp_path / "out", tmp_path / "again")
+    assert es.load_dataset(again.folder).n_synthetic == 1
