@@ -53,16 +53,17 @@ class BatchRunner:
         self._in_flight = max(1, model.in_flight)
         # Padded tokens that did not fit; batches of as many are cut before they are tried.
         self._too_many: int | None = None
-        self._threads = (
-            ThreadPoolExecutor(self._in_flight, thread_name_prefix="batch")
-            if self._in_flight > 1
-            else None
-        )
+        self._threads: ThreadPoolExecutor | None = None
 
     def close(self) -> None:
         """Wait for what still runs, and end the threads."""
         if self._threads is not None:
             self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _pool(self) -> ThreadPoolExecutor:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._in_flight, thread_name_prefix="batch")
+        return self._threads
 
     def run(
         self, tokenized: TokenizedTexts, batches: list[I64Array], places: I64Array
@@ -82,8 +83,11 @@ class BatchRunner:
         places : ndarray of shape (n_texts,), int64
             From a position to the place of the unique text, for messages.
         """
-        if self._threads is not None:
-            yield from self._together(self._threads, tokenized, batches, places)
+        # A batch alone has nothing to run beside, and a thread would have to be woken for it. Not
+        # for a service: what is paid for has to outlive an interrupt.
+        single = len(batches) == 1 and not hasattr(self._model, "halt")
+        if self._in_flight > 1 and not single:
+            yield from self._together(self._pool(), tokenized, batches, places)
             return
         for batch in batches:
             part = self._whole(tokenized, batch, places)

@@ -104,6 +104,26 @@ def test_several_batches_run_at_once_and_the_order_is_the_caller_s() -> None:
     np.testing.assert_array_equal(vectors, Model().encode(TEXTS, role="document").vectors)
 
 
+@pytest.mark.parametrize("is_service", [False, True])
+def test_a_single_batch_runs_in_the_caller_s_thread_but_for_a_service(is_service: bool) -> None:
+    model, seen = Model(), []
+
+    def noting(texts, role):
+        seen.append(threading.current_thread())
+        return Model.encode_batch(model, texts, role)
+
+    model.in_flight = 2
+    model.encode_batch = noting  # type: ignore[method-assign]
+    if is_service:
+        model.halt = lambda: None  # type: ignore[attr-defined]
+    model.encode(TEXTS[:3], role="document")
+    assert (seen == [threading.current_thread()]) is not is_service
+    seen.clear()
+    model.encode(TEXTS[:4], role="document", batch_size=2)
+    assert len(seen) == 2
+    assert threading.current_thread() not in seen
+
+
 def test_what_runs_beside_a_batch_that_fails_is_kept(tmp_path: Path) -> None:
     model = Model()
     model.in_flight = 2

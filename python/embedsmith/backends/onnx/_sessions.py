@@ -58,6 +58,7 @@ _NO_MEMORY = (
 )
 _FALLBACK_FORBIDDEN = "explicitly disabled by the user"
 _ERRORS_ONLY = 3
+_SPIN_US = 20
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,10 @@ class SessionMaker:
         entries = {
             # Threads that spin between two calls would eat the quota of a container.
             "session.force_spinning_stop": "1",
+            # Within a call they wait this long for the next operator before they sleep: on an idle
+            # machine as fast as the runtime's own milliseconds, which on a busy one keep the thread
+            # that has the work from its core.
+            "session.intra_op.spin_duration_us": str(_SPIN_US),
             # The graph comes from memory: this is where its weights lie.
             "session.model_external_initializers_file_folder_path": str(self.file.parent),
         }
