@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from embedsmith.hygiene._same_text import distinct_texts
+from embedsmith.hygiene._same_text import Distinct
 from embedsmith.text import near_duplicates
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _components(sets: _Sets, joining: Sequence[tuple[int, list[int]]]) -> tuple[
 
 def _alike(texts: Sequence[str], near: float, seed: int) -> Iterator[tuple[int, int]]:
     """Yield links that join texts which are equal or nearly so."""
-    distinct = list(distinct_texts(texts).values())
+    distinct = Distinct.of(texts).places
     for places in distinct:
         for other in places[1:]:
             yield places[0], other
