@@ -58,6 +58,8 @@ class Loopback:
     """What the server does, and what it was asked."""
 
     encoder: Encoder
+    # What a model writes, by the body of the request; for chats and completions.
+    writer: Callable[[Json], str] | None = None
     port: int = 0
     asked: list[Asked] = field(default_factory=list)
     # Done to the next requests, in turn, in place of an answer.
@@ -84,6 +86,8 @@ class Loopback:
 
     def answer(self, asked: Asked) -> Json:
         """Return what an honest service answers."""
+        if asked.path.endswith("/completions"):
+            return self._written(asked)
         vectors = self.vectors(asked.texts)
         n_tokens = sum(max(1, len(str(text).split())) for text in asked.texts)
         if asked.path.endswith("/embed"):
@@ -109,6 +113,24 @@ class Loopback:
                 for at, row in enumerate(vectors)
             ],
             "usage": {"prompt_tokens": n_tokens, "total_tokens": n_tokens},
+        }
+
+    def _written(self, asked: Asked) -> Json:
+        assert self.writer is not None
+        text = self.writer(asked.body)
+        sent = asked.body.get("prompt") or " ".join(
+            message["content"] for message in asked.body["messages"]
+        )
+        chat = asked.path.endswith("/chat/completions")
+        written = {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
+        return {
+            "object": "chat.completion" if chat else "text_completion",
+            "model": asked.body["model"],
+            "choices": [{"index": 0, **written, "finish_reason": "stop"}],
+            "usage": {
+                "prompt_tokens": len(sent.split()),
+                "completion_tokens": len(text.split()),
+            },
         }
 
 

@@ -36,6 +36,7 @@ PUBLIC = (
     "embedsmith.mining",
     "embedsmith.reports",
     "embedsmith.search",
+    "embedsmith.synthesis",
     "embedsmith.text",
 )
 HEADING = re.compile(r"^([A-Z][A-Za-z ]+)\n-{3,}$", re.MULTILINE)

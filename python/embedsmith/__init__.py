@@ -85,6 +85,7 @@ if TYPE_CHECKING:
         topk_ray,
         topk_self,
     )
+    from embedsmith.synthesis import SyntheticQueries, synthesize_queries
     from embedsmith.text import TextPairs, near_duplicates
 
 _MODULES = ("exceptions", "integrations")
@@ -119,6 +120,7 @@ _HOMES: dict[str, str] = {
     "Run": "embedsmith.datasets",
     "RunComparison": "embedsmith.metrics",
     "ScoredPairs": "embedsmith.datasets",
+    "SyntheticQueries": "embedsmith.synthesis",
     "TensorTopK": "embedsmith.search",
     "TextClusters": "embedsmith.datasets",
     "TextPairs": "embedsmith.text",
@@ -156,6 +158,7 @@ _HOMES: dict[str, str] = {
     "recall_of": "embedsmith.search",
     "smallest_p": "embedsmith.metrics",
     "split_dataset": "embedsmith.labelling",
+    "synthesize_queries": "embedsmith.synthesis",
     "topk": "embedsmith.search",
     "topk_ray": "embedsmith.search",
     "topk_self": "embedsmith.search",
@@ -195,6 +198,7 @@ __all__ = [
     "Run",
     "RunComparison",
     "ScoredPairs",
+    "SyntheticQueries",
     "TensorTopK",
     "TextClusters",
     "TextPairs",
@@ -235,6 +239,7 @@ __all__ = [
     "recall_of",
     "smallest_p",
     "split_dataset",
+    "synthesize_queries",
     "topk",
     "topk_ray",
     "topk_self",

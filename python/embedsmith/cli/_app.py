@@ -19,6 +19,7 @@ from embedsmith.cli._measure import MEASURE_EPILOG, measure_command
 from embedsmith.cli._mine import MINE_EPILOG, mine_command
 from embedsmith.cli._report import REPORT_EPILOG, report_command
 from embedsmith.cli._split import SPLIT_EPILOG, split_command
+from embedsmith.cli._synth import SYNTH_EPILOG, synth_command
 from embedsmith.cli._validate import VALIDATE_EPILOG, validate_command
 
 __all__ = ["build_app"]
@@ -46,6 +47,7 @@ def build_app() -> typer.Typer:
     app.command("eval", epilog=EVAL_EPILOG)(eval_command)
     app.command("embed", epilog=EMBED_EPILOG)(embed_command)
     app.command("mine", epilog=MINE_EPILOG)(mine_command)
+    app.command("synth", epilog=SYNTH_EPILOG)(synth_command)
     app.command("compare", epilog=COMPARE_EPILOG)(compare_command)
     app.command("report", epilog=REPORT_EPILOG)(report_command)
     app.command("measure", epilog=MEASURE_EPILOG)(measure_command)

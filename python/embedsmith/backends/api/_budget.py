@@ -97,7 +97,7 @@ class Budget:
     def _refusal(self, most: Decimal, what: str) -> str:
         return (
             f"Stopped before the limit of cost: ${self._spent:f} of ${self.max_cost:f} are spent, "
-            f"and {what} could cost ${most:f}. It was not sent. What was embedded is kept: raise "
+            f"and {what} could cost ${most:f}. It was not sent. What was answered is kept: raise "
             "max_cost (--max-cost) and run again, and it goes on from there."
         )
 
@@ -108,6 +108,7 @@ class Reservation:
 
     n_tokens: int
     amount: Decimal
+    n_output_tokens: int = 0
 
 
 @dataclass
@@ -127,12 +128,13 @@ class Meter:
     n_requests: int = 0
     n_attempts: int = 0
     n_tokens: int = 0
+    n_output_tokens: int = 0
     n_tokens_uncertain: int = 0
     waited_s: float = 0.0
     cost: Decimal = Decimal(0)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def reserve(self, n_tokens: int, what: str) -> Reservation:
+    def reserve(self, n_tokens: int, what: str, n_output_tokens: int = 0) -> Reservation:
         """Set aside what an attempt can cost.
 
         Parameters
@@ -141,46 +143,63 @@ class Meter:
             The most tokens that the service can count in it.
         what : str
             The request, for a message.
+        n_output_tokens : int, default 0
+            The most that it can write.
 
         Raises
         ------
         BudgetError
             If that passes the limit.
         """
-        most = Decimal(0) if self.price is None else self.price.cost(n_tokens)
-        reservation = Reservation(n_tokens, self.budget.reserve(most, what))
+        most = self._cost(n_tokens, n_output_tokens)
+        amount = self.budget.reserve(most, what)
         with self._lock:
             self.n_attempts += 1
-        return reservation
+        return Reservation(n_tokens, amount, n_output_tokens)
 
-    def answered(self, reservation: Reservation, n_tokens: int | None) -> None:
-        """Count an answer, by the tokens that the service says it read, else by the bound."""
+    def answered(
+        self, reservation: Reservation, n_tokens: int | None, n_output_tokens: int | None = 0
+    ) -> Decimal:
+        """Count an answer, by the tokens that the service says it took, else by the bound.
+
+        Returns
+        -------
+        Decimal
+            US dollars that it cost; 0 without a price.
+        """
         used = reservation.n_tokens if n_tokens is None else n_tokens
-        self._settle(reservation, used)
+        wrote = reservation.n_output_tokens if n_output_tokens is None else n_output_tokens
+        cost = self._settle(reservation, used, wrote)
         with self._lock:
             self.n_requests += 1
             self.n_tokens += used
+            self.n_output_tokens += wrote
+        return cost
 
     def refused(self, reservation: Reservation) -> None:
         """Count an attempt that the service turned away unread: it costs nothing."""
-        self._settle(reservation, 0)
+        self._settle(reservation, 0, 0)
 
     def lost(self, reservation: Reservation) -> None:
         """Count an attempt without a usable answer: the service may ask for all of it."""
-        self._settle(reservation, reservation.n_tokens)
+        self._settle(reservation, reservation.n_tokens, reservation.n_output_tokens)
         with self._lock:
-            self.n_tokens_uncertain += reservation.n_tokens
+            self.n_tokens_uncertain += reservation.n_tokens + reservation.n_output_tokens
 
     def waited(self, seconds: float) -> None:
         """Count time spent waiting because the service asked for it or failed."""
         with self._lock:
             self.waited_s += seconds
 
-    def _settle(self, reservation: Reservation, n_tokens: int) -> None:
-        cost = Decimal(0) if self.price is None else self.price.cost(n_tokens)
+    def _settle(self, reservation: Reservation, n_tokens: int, n_output_tokens: int) -> Decimal:
+        cost = self._cost(n_tokens, n_output_tokens)
         self.budget.settle(reservation.amount, cost)
         with self._lock:
             self.cost += cost
+        return cost
+
+    def _cost(self, n_tokens: int, n_output_tokens: int) -> Decimal:
+        return Decimal(0) if self.price is None else self.price.cost(n_tokens, n_output_tokens)
 
     def to_dict(self, since: Json | None = None) -> Json:
         """Return plain values for JSON: no cost without a price.

@@ -27,21 +27,24 @@ if TYPE_CHECKING:
     from embedsmith.backends.api._service import Service
     from embedsmith.backends.api._tokens import TokenCounter
 
-__all__ = ["VENDORS", "Vendor", "load_api_encoder"]
+__all__ = ["OPENAI_HOST", "OPENAI_KEYS", "OPENAI_URL", "VENDORS", "Vendor", "load_api_encoder"]
 
 Vendor = Literal["openai", "cohere"]
 VENDORS: tuple[Vendor, ...] = ("openai", "cohere")
 
+OPENAI_HOST = "api.openai.com"
+# The variable that names another, and the vendor's own.
+OPENAI_URL = ("OPENAI_BASE_URL", f"https://{OPENAI_HOST}/v1")
+OPENAI_KEYS = ("OPENAI_API_KEY",)
 _BASE_URLS: dict[Vendor, tuple[str, str]] = {
-    "openai": ("OPENAI_BASE_URL", "https://api.openai.com/v1"),
+    "openai": OPENAI_URL,
     "cohere": ("CO_API_URL", "https://api.cohere.com"),
 }
 _KEYS: dict[Vendor, tuple[str, ...]] = {
-    "openai": ("OPENAI_API_KEY",),
+    "openai": OPENAI_KEYS,
     "cohere": ("CO_API_KEY", "COHERE_API_KEY"),
 }
 _COHERE_INPUT_TYPES: dict[Role, str] = {"query": "search_query", "document": "search_document"}
-_OPENAI_HOST = "api.openai.com"
 
 
 def load_api_encoder(
@@ -68,7 +71,7 @@ def load_api_encoder(
     variable, default = _BASE_URLS[vendor]
     named = base_url if base_url is not None else os.environ.get(variable, "").strip() or None
     endpoint = Endpoint.of(named or default, allow_http=options.allow_http)
-    own_host = vendor == "openai" and endpoint.host == _OPENAI_HOST
+    own_host = vendor == "openai" and endpoint.host == OPENAI_HOST
     for name, value in (("dimensions", dimensions), ("max_tokens", max_tokens)):
         if value is not None:
             as_count(name, value)

@@ -15,7 +15,7 @@ from embedsmith.backends.api._service import Answer, Unusable, stacked
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["read_answer"]
+__all__ = ["read_answer", "read_body"]
 
 # Of an answer that is none, this much may be shown.
 _SHOWN = 2000
@@ -42,21 +42,10 @@ def read_answer(
     Unusable
         If it is no JSON, or does not hold one vector for each text.
     """
-    shown = scrub(content[:_SHOWN].decode("utf-8", "replace"))
-    if "html" in content_type.lower() or content.lstrip()[:1] == b"<":
-        reason = (
-            f"answered a web page{said(shown)}: a proxy, or a base URL without its path (mostly "
-            "/v1)"
-        )
-        raise Unusable(reason)
-    try:
-        answer: Any = json.loads(content)
-    except (ValueError, RecursionError):
-        reason = f"answered JSON that is cut off, or none at all{said(shown[:80])}"
-        # Mostly a connection that a proxy broke off.
-        raise Unusable(reason, again=True) from None
+    answer = read_body(content, content_type, scrub)
     data = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
+        shown = scrub(content[:_SHOWN].decode("utf-8", "replace"))
         reason = f"answered no list 'data' of embeddings{said(shown)}"
         raise Unusable(reason)
     rows = [_numbers(item.get("embedding")) for item in data]
@@ -73,6 +62,38 @@ def read_answer(
     ordered = np.empty_like(vectors)
     ordered[index] = vectors
     return Answer(ordered, _tokens(answer.get("usage")))
+
+
+def read_body(content: bytes, content_type: str, scrub: Callable[[str], str]) -> Any:
+    """Return the JSON of an answer.
+
+    Parameters
+    ----------
+    content : bytes
+        Body of an answer with a status of success.
+    content_type : str
+        As its header says.
+    scrub : callable
+        Takes the key out of what is shown.
+
+    Raises
+    ------
+    Unusable
+        If it is no JSON.
+    """
+    shown = scrub(content[:_SHOWN].decode("utf-8", "replace"))
+    if "html" in content_type.lower() or content.lstrip()[:1] == b"<":
+        reason = (
+            f"answered a web page{said(shown)}: a proxy, or a base URL without its path (mostly "
+            "/v1)"
+        )
+        raise Unusable(reason)
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        reason = f"answered JSON that is cut off, or none at all{said(shown[:80])}"
+        # Mostly a connection that a proxy broke off.
+        raise Unusable(reason, again=True) from None
 
 
 def _numbers(embedding: object) -> Any:

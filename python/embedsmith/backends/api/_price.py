@@ -21,6 +21,7 @@ __all__ = ["PRICES_VARIABLE", "Price", "find_price"]
 PRICES_VARIABLE = "EMBEDSMITH_PRICES"
 _SCHEMA = "embedsmith.prices/1"
 _FIELDS = ("host", "model", "usd_per_million_tokens", "date", "source")
+_INPUT, _OUTPUT = "usd_per_million_tokens", "usd_per_million_output_tokens"
 _MILLION = Decimal(1_000_000)
 
 
@@ -36,6 +37,9 @@ class Price:
         US dollars per million tokens, before taxes and discounts.
     date, source : str
         When it was looked up, and where.
+    usd_per_million_output_tokens : Decimal or None
+        Likewise for tokens that it writes; None of a model that writes none, or where the table
+        does not say.
     """
 
     host: str
@@ -43,14 +47,17 @@ class Price:
     usd_per_million_tokens: Decimal
     date: str
     source: str
+    usd_per_million_output_tokens: Decimal | None = None
 
-    def cost(self, n_tokens: int) -> Decimal:
+    def cost(self, n_tokens: int, n_output_tokens: int = 0) -> Decimal:
         """Return US dollars for a number of tokens, exactly.
 
         Parameters
         ----------
         n_tokens : int
             As the service counts them.
+        n_output_tokens : int, default 0
+            Those that it wrote.
 
         Returns
         -------
@@ -63,14 +70,17 @@ class Price:
         >>> price.cost(1_500_000)
         Decimal('0.03')
         """
-        return (self.usd_per_million_tokens * n_tokens / _MILLION).normalize()
+        written = (self.usd_per_million_output_tokens or Decimal(0)) * n_output_tokens
+        return ((self.usd_per_million_tokens * n_tokens + written) / _MILLION).normalize()
 
     def to_dict(self) -> Json:
         """Return plain values for JSON."""
+        written = self.usd_per_million_output_tokens
         return {
             "host": self.host,
             "model": self.model,
             "usd_per_million_tokens": str(self.usd_per_million_tokens),
+            **({} if written is None else {_OUTPUT: str(written)}),
             "date": self.date,
             "source": self.source,
         }
@@ -141,16 +151,23 @@ def _price(entry: Any, where: str) -> Price:
             f"{', '.join(_FIELDS)}, the number as a string."
         )
         raise DataError(msg)
+    others = {name: str(entry[name]) for name in _FIELDS if name != _INPUT}
+    return Price(
+        usd_per_million_tokens=_amount(entry, _INPUT, where),
+        usd_per_million_output_tokens=_amount(entry, _OUTPUT, where) if _OUTPUT in entry else None,
+        **others,
+    )
+
+
+def _amount(entry: Json, name: str, where: str) -> Decimal:
     try:
         # Through a string: a float of JSON is not the number that was written.
-        amount = Decimal(str(entry["usd_per_million_tokens"]))
+        amount = Decimal(str(entry[name]))
     except InvalidOperation:
         amount = Decimal("nan")
     if not amount.is_finite() or amount < 0:
         msg = (
-            f"{where}: usd_per_million_tokens is {entry['usd_per_million_tokens']!r}; "
-            'a number of dollars is expected, such as "0.02".'
+            f'{where}: {name} is {entry[name]!r}; a number of dollars is expected, such as "0.02".'
         )
         raise DataError(msg)
-    others = {name: str(entry[name]) for name in _FIELDS if name != "usd_per_million_tokens"}
-    return Price(usd_per_million_tokens=amount, **others)
+    return amount

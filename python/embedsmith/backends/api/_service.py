@@ -7,7 +7,7 @@ classes, not even as the context of one of ours.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -47,6 +47,7 @@ class Answer:
 
     vectors: F32Array
     n_tokens: int | None
+    n_output_tokens: ClassVar[int] = 0
 
 
 class Unusable(Exception):  # noqa: N818 - it says what the answer is, and ends in these modules

@@ -359,7 +359,7 @@ def test_a_run_that_has_failed_waits_for_no_better_moment(
     assert time.monotonic() - start < 10
     assert len(server.asked) == 4
     # And the encoder is as good as before.
-    encoder._requests._backoff._until = 0.0
+    encoder._requests._attempts._backoff._until = 0.0
     assert len(encoder.encode(TEXTS, role="document").vectors) == len(TEXTS)
 
 
@@ -369,7 +369,7 @@ def test_an_encoder_that_is_dropped_closes_its_connections(spec: str, server: Lo
     encoder: Any = load_encoder(spec, base_url=url, cache=False)
     encoder.encode(["a"], role="query")
     service = encoder._service
-    http = service._http if spec.startswith("cohere") else service._client._client
+    http = service._http if spec.startswith("cohere") else service._client._client._client
     assert not http.is_closed
     del encoder, service
     gc.collect()
