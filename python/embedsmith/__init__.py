@@ -35,10 +35,12 @@ if TYPE_CHECKING:
     from embedsmith.evaluation import (
         CostEstimate,
         EvaluationResult,
+        RankingAgreement,
         ResultComparison,
         compare_results,
         estimate_cost,
         evaluate,
+        ranking_agreement,
     )
     from embedsmith.hygiene import DataCheck, check_data
     from embedsmith.labelling import (
@@ -115,6 +117,7 @@ _HOMES: dict[str, str] = {
     "ParallelTexts": "embedsmith.datasets",
     "Qrels": "embedsmith.datasets",
     "Queries": "embedsmith.datasets",
+    "RankingAgreement": "embedsmith.evaluation",
     "RerankingSet": "embedsmith.datasets",
     "ResultComparison": "embedsmith.evaluation",
     "Run": "embedsmith.datasets",
@@ -154,6 +157,7 @@ _HOMES: dict[str, str] = {
     "paired_test": "embedsmith.metrics",
     "pairs_above": "embedsmith.search",
     "power": "embedsmith.metrics",
+    "ranking_agreement": "embedsmith.evaluation",
     "read_labels": "embedsmith.labelling",
     "recall_of": "embedsmith.search",
     "smallest_p": "embedsmith.metrics",
@@ -193,6 +197,7 @@ __all__ = [
     "ParallelTexts",
     "Qrels",
     "Queries",
+    "RankingAgreement",
     "RerankingSet",
     "ResultComparison",
     "Run",
@@ -235,6 +240,7 @@ __all__ = [
     "paired_test",
     "pairs_above",
     "power",
+    "ranking_agreement",
     "read_labels",
     "recall_of",
     "smallest_p",

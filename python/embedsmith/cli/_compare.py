@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+import textwrap
 from pathlib import Path  # noqa: TC003 - typer reads the types of a command
 from typing import Annotated, Literal
 
 import typer
 
 from embedsmith.cli._exit import EXIT_CODES_HELP, ExitCode, guarded, to_stdout
-from embedsmith.evaluation import EvaluationResult, ResultComparison, compare_results
+from embedsmith.evaluation import (
+    EvaluationResult,
+    ResultComparison,
+    compare_results,
+    ranking_agreement,
+)
 from embedsmith.exceptions import ModelError
 from embedsmith.metrics import parse_measures
 from embedsmith.reports import comparison_page, comparison_text
@@ -23,10 +29,14 @@ COMPARE_EPILOG = (
 Examples:
   embedsmith compare results/march results/april
   embedsmith compare results/live results/candidate --fail-if-worse
+  embedsmith compare --synthetic results/synth --human results/labelled
 
 The values per query that the results hold are paired again; nothing is embedded or searched. All
 results must be of the same data (by its hash), split and settings. A model that several of them
 hold counts once.
+
+--synthetic and --human show whether synthetic queries rank the models that both results hold as
+people's queries do: Kendall's tau-b, with a bootstrap interval over the queries of both.
 
 --fail-if-worse exits with 1 if a model of a later result is worse than the baseline by any measure
 compared, with the corrected test; "not enough evidence" passes.
@@ -41,9 +51,9 @@ _WIDEST, _NARROWEST = 160, 60
 
 def compare_command(
     results: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(metavar="RESULT...", help="result.json files, or folders that hold one."),
-    ],
+    ] = None,
     *,
     measures: Annotated[
         str | None,
@@ -61,6 +71,22 @@ def compare_command(
         typer.Option(
             metavar="NAME",
             help="Model that others must not be worse than. Default: the first result's first.",
+            show_default=False,
+        ),
+    ] = None,
+    synthetic: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RESULT",
+            help="A result on synthetic queries: does it rank models as --human does?",
+            show_default=False,
+        ),
+    ] = None,
+    human: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RESULT",
+            help="The same models on queries that people labelled.",
             show_default=False,
         ),
     ] = None,
@@ -82,7 +108,14 @@ def compare_command(
     ] = False,
 ) -> None:
     """Compare the models of stored results, query by query, with corrected tests."""
+    if (synthetic is None) != (human is None) or (synthetic is not None) == bool(results):
+        msg = "name results to compare; or --synthetic and --human, both and nothing else."
+        raise typer.BadParameter(msg)
     with guarded(debug=debug):
+        if synthetic is not None and human is not None:
+            _show_agreement(synthetic, human, measures, as_json=as_json)
+            return
+        results = results or []
         chosen = None if measures is None else parse_measures(measures)
         stored = {str(place): EvaluationResult.load(place) for place in results}
         compared = compare_results(stored, chosen, correction=correction)
@@ -102,6 +135,24 @@ def compare_command(
                 typer.echo(f"gate: {line}", err=True)
             if worse:
                 raise SystemExit(int(ExitCode.GATE))
+
+
+def _show_agreement(synthetic: Path, human: Path, measure: str | None, *, as_json: bool) -> None:
+    found = ranking_agreement(
+        EvaluationResult.load(synthetic), EvaluationResult.load(human), measure=measure
+    )
+    if as_json:
+        text = json.dumps(found.to_dict(), indent=2, ensure_ascii=False)
+    else:
+        width = max(map(len, ("model", *found.models)))
+        lines = [f"{'model':<{width}}  synthetic  human"]
+        lines += [
+            f"{name:<{width}}  {one:>9.3f}  {two:>5.3f}"
+            for name, one, two in zip(found.models, found.synthetic, found.human, strict=True)
+        ]
+        text = "\n".join((*lines, "", textwrap.fill(found.sentence, _WIDEST // 2 + 20)))
+    with to_stdout():
+        typer.echo(text)
 
 
 def _baseline(compared: ResultComparison, named: str | None) -> str:

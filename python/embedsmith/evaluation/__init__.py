@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from embedsmith.evaluation._agreement import RankingAgreement, ranking_agreement
 from embedsmith.evaluation._axes import EXCERPT_CHARS, RESCORE_DEPTH, SMALL_SLICE, WORST
 from embedsmith.evaluation._buckets import LATENCY_BATCHES, LATENCY_SECONDS
 from embedsmith.evaluation._compare_results import (
@@ -44,6 +45,7 @@ __all__ = [
     "ModelResult",
     "ModelTiming",
     "Progress",
+    "RankingAgreement",
     "RecallCurve",
     "ResultComparison",
     "ResultFolder",
@@ -58,4 +60,5 @@ __all__ = [
     "compare_results",
     "estimate_cost",
     "evaluate",
+    "ranking_agreement",
 ]
