@@ -186,7 +186,7 @@ def _as_list(examples: Sequence[Example]) -> str:
 
 
 def _as_completion(example: Example, nonce: str) -> str:
-    shown = f"{nonce}\n{as_data(example.passage or '')}\n{nonce}"
+    shown = f"Passage {nonce}: {as_data(example.passage or '')}\n(end of {nonce})"
     return f"{shown}\n{KINDS[example.kind].cue}: {as_data(example.query)}\n"
 
 

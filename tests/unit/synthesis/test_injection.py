@@ -144,6 +144,12 @@ def test_no_passage_can_hold_its_own_mark() -> None:
     assert nonce_of(0, text) not in text
 
 
+def test_a_mark_that_stands_in_the_passage_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("embedsmith.synthesis._prompts._NONCE_CHARS", 1)
+    text = "a bcde 0123456789"
+    assert nonce_of(0, text) == "f"
+
+
 def test_regulations_are_no_instructions() -> None:
     for text in (
         *CORPUS.values(),

@@ -345,6 +345,24 @@ def test_the_limit_of_cost_holds_over_all_runs_of_a_journal(
     assert len(server.asked) == 5
 
 
+def test_what_earlier_runs_spent_counts_towards_the_limit(
+    synthesize: Synthesize, server: Loopback, prices: Path, tmp_path: Path
+) -> None:
+    options = {"prices": prices, "journal": tmp_path / "j.jsonl", "in_flight": 1}
+    corpus = list(CORPUS.values())[:1]
+    once = float(synthesize(corpus, **options).report["usage"]["spent_usd"])
+    # Each run alone would fit, many times over.
+    limit = 20 * once
+
+    def go_on() -> None:
+        for seed in range(4, 40):
+            synthesize(corpus, max_cost=limit, **{**options, "seed": seed})
+
+    with pytest.raises(BudgetError):
+        go_on()
+    assert 2 < len(server.asked) <= 20
+
+
 def test_without_a_price_a_limit_is_refused(synthesize: Synthesize) -> None:
     with pytest.raises(es.exceptions.ModelError, match="usd_per_million_output_tokens"):
         synthesize(max_cost=1)
