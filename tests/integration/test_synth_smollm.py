@@ -40,7 +40,7 @@ def test_what_a_real_model_writes_is_filtered_and_accounted_for(
                 encoder="bm25",
                 prompt="completion",
                 kinds=["question"],
-                passages=6,
+                passages=3,
                 seed=2,
                 journal=tmp_path / "journal.jsonl",
                 base_url=server.url,

@@ -53,8 +53,9 @@ _WRONG = tuple(
         ),
         (
             (
-                r"\b(?:(?:this|the|given|above|provided|following) (?:passage|text|document"
-                r"|paragraph|excerpt|context|article)|according to (?:it|this))\b"
+                r"\b(?:(?:this|given|above|provided|following) (?:passage|text|document"
+                r"|paragraph|excerpt|context|article)|the (?:passage|excerpt)"
+                r"|according to (?:it|this|the text))\b"
             ),
             "speaks of the passage",
         ),
