@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedsmith.backends import Bm25, load_encoder
 from embedsmith.backends.api._budget import Budget
+from embedsmith.evaluation._loading import asks_service
 from embedsmith.synthesis._journal import Journal
 from embedsmith.synthesis._kinds import KEYWORD_KINDS, KINDS, checked_kinds
 from embedsmith.synthesis._passages import corpus_of
@@ -134,8 +135,10 @@ def synthesize_queries(
         File of the answers: what it holds is not asked, and not paid for, again. Default: none,
         answers are kept until the function returns.
     base_url, max_cost, offline, api
-        As for ``load_encoder``. ``max_cost`` covers generator and judge, and what the journal says
-        that earlier runs have spent.
+        As for ``load_encoder``. ``max_cost`` covers generator, judge and an encoder at a service,
+        and what the journal says that earlier runs have spent. ``base_url`` is that of generator
+        and judge; an encoder at a service is where ``$OPENAI_BASE_URL`` says, else at the
+        vendor.
     progress : callable, optional
         Called with an object that has ``what``, ``total``, ``n_kept``, ``n_answered``, ``left_s``
         and ``spent``, twice a second.
@@ -218,16 +221,23 @@ def synthesize_queries(
         # All that can be refused is refused before the first text leaves.
         run.open_models(stack, judge, options)
         run.take_prompts(prompt, answer, judge_prompt, style_queries)
-        run.searcher = _searcher(encoder, stack, offline=offline)
+        run.searcher = _searcher(encoder, stack, budget=budget, offline=offline, api=api)
         stack.enter_context(run.journal.opened())
         return run.result(run.written())
 
 
 def _searcher(
-    encoder: Encoder | Bm25 | str | None, stack: contextlib.ExitStack, *, offline: bool
+    encoder: Encoder | Bm25 | str | None,
+    stack: contextlib.ExitStack,
+    *,
+    budget: Budget,
+    offline: bool,
+    api: ApiOptions | None,
 ) -> Encoder | Bm25 | None:
     if not isinstance(encoder, str):
         return encoder
-    opened: Any = Bm25() if encoder == Bm25.spec else load_encoder(encoder, offline=offline)
+    # A service that embeds is paid from the same budget as one that writes.
+    paid: dict[str, Any] = {"max_cost": budget, "api": api} if asks_service(encoder) else {}
+    opened: Any = Bm25() if encoder == Bm25.spec else load_encoder(encoder, offline=offline, **paid)
     stack.callback(opened.close)
     return opened  # type: ignore[no-any-return]  # one of the two

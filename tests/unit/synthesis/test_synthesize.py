@@ -12,7 +12,7 @@ from embedsmith.datasets import Corpus
 from embedsmith.exceptions import BudgetError, DataError, OfflineError, ServiceError
 from embedsmith.hygiene import TrainingData, check_data
 from embedsmith.synthesis import estimate_synthesis
-from tests.loopback import body, hang_up, html, status, torn
+from tests.loopback import body, hang, hang_up, html, status, torn
 from tests.unit.synthesis.conftest import CORPUS, HONEST, answer, honest, passage_of
 
 if TYPE_CHECKING:
@@ -269,11 +269,13 @@ def test_the_judge_drops_what_it_calls_unanswered_or_obedient(
 
 def test_a_service_that_stumbles_is_asked_again(synthesize: Synthesize, server: Loopback) -> None:
     server.tricks.extend(
-        [status(429, {"Retry-After": "0"}), status(500), hang_up(), torn(), status(503)]
+        [status(429, {"Retry-After": "0"}), status(500), hang_up(), torn(), hang(1.5)]
     )
-    made = synthesize(in_flight=1)
+    made = synthesize(in_flight=1, timeout_s=0.7, attempts=8)
     assert len(made.pairs) == 2 * len(CORPUS)
     assert len(server.asked) == len(CORPUS) + 5
+    # What was torn off or not answered may be billed, and is counted apart.
+    assert made.report["usage"]["models"][0]["n_tokens_uncertain"] > 0
 
 
 def test_retry_after_is_waited_for(
@@ -361,6 +363,17 @@ def test_what_earlier_runs_spent_counts_towards_the_limit(
     with pytest.raises(BudgetError):
         go_on()
     assert 2 < len(server.asked) <= 20
+
+
+def test_an_encoder_at_a_service_is_paid_from_the_same_limit(
+    synthesize: Synthesize, server: Loopback, prices: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    with pytest.raises(BudgetError):
+        synthesize(encoder="openai:m", prices=prices, max_cost=0.0001)
+    with pytest.raises(es.exceptions.ModelError, match="max_cost needs a price"):
+        synthesize(encoder="openai:unpriced", prices=prices, max_cost=100)
+    assert not server.asked
 
 
 def test_without_a_price_a_limit_is_refused(synthesize: Synthesize) -> None:
