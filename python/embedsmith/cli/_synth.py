@@ -23,6 +23,7 @@ from embedsmith.cli._service_options import (
     Prices,
 )
 from embedsmith.synthesis import SyntheticQueries, estimate_synthesis, synthesize_queries
+from embedsmith.synthesis._result import check_target
 from embedsmith.synthesis._template import SHIPPED, shipped_text
 
 if TYPE_CHECKING:
@@ -277,6 +278,8 @@ def synth_command(
                     json.dumps(estimate.to_dict(), indent=2) if as_json else _estimated(estimate)
                 )
             return
+        if out is not None:
+            check_target(out)
         made = synthesize_queries(
             not_empty(corpus),
             generator,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from embedsmith._files import atomic_writer
 from embedsmith.datasets import Corpus, Dataset, Qrels, Queries, write_beir
-from embedsmith.datasets._mark import SYNTHETIC
-from embedsmith.exceptions import DataError
+from embedsmith.datasets._mark import SYNTHETIC, read_manifest
+from embedsmith.exceptions import DataError, OutputError
 from embedsmith.hygiene._personal import without_personal_data
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from embedsmith._typing import Json
 
-__all__ = ["SyntheticPair", "SyntheticQueries", "query_id", "rejected_line"]
+__all__ = ["SyntheticPair", "SyntheticQueries", "check_target", "query_id", "rejected_line"]
 
 
 def query_id(text: str) -> str:
@@ -156,9 +156,10 @@ class SyntheticQueries:
         DataError
             If nothing was kept; the rejected queries and the report are written all the same.
         OutputError
-            If the place cannot be written.
+            If the place cannot be written, or holds a data set that no synthesis wrote.
         """
         target = Path(folder).expanduser()
+        check_target(target)
         _write_lines(target / "rejected.jsonl", self.rejected)
         with atomic_writer(target / "report.json") as file:
             file.write(json.dumps(self.report, indent=2, ensure_ascii=False).encode() + b"\n")
@@ -205,6 +206,25 @@ class SyntheticQueries:
         )
 
 
+def check_target(folder: Path) -> None:
+    """Make sure that no data set of another making would be lost, before anything is paid for.
+
+    Raises
+    ------
+    OutputError
+        If the folder holds one.
+    """
+    parts = [
+        name for name in ("corpus.jsonl", "queries.jsonl", "qrels") if (folder / name).exists()
+    ]
+    if parts and "generator" not in read_manifest(folder):
+        msg = (
+            f"{folder} holds a data set that no synthesis wrote ({', '.join(parts)}), and would "
+            "lose it. Name another folder (--out)."
+        )
+        raise OutputError(msg)
+
+
 def rejected_line(corpus: Corpus, row: int, kind: str, text: str, trace: list[Json]) -> Json:
     """Return what is kept of a query that was dropped."""
     return {
@@ -218,7 +238,11 @@ def rejected_line(corpus: Corpus, row: int, kind: str, text: str, trace: list[Js
 
 
 def _write_lines(path: Path, lines: Iterable[Json]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"{path.parent} cannot be made: {error.strerror or error}. Choose another place."
+        raise OutputError(msg) from error
     with atomic_writer(path) as file:
         for line in lines:
             file.write(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n")

@@ -123,6 +123,12 @@ class Run:
         if self.writer is not None:
             self.template, self.form = load_writer(prompt, answer)
             self.shown = style_for(style, completes=self.template.completes)
+            if style is not None and not self.shown.own:
+                self.note(
+                    "no real query has a passage ('positive'), which a completion shows: the "
+                    "prompts hold examples of the package instead. What is written is compared "
+                    "with the real queries all the same."
+                )
         if self.judge is not None:
             self.judge_template = PromptTemplate.load(judge_prompt, JUDGE)
             self.judge_form = "json_schema" if answer in (None, "json_schema") else "json"

@@ -207,7 +207,12 @@ def synthesize_queries(
             corpus=texts,
             generator=generator,
             settings=settings,
-            journal=Journal(None if journal is None else Path(journal).expanduser()),
+            # Who asks nobody keeps no answers.
+            journal=Journal(
+                None
+                if journal is None or (not own and judge is None)
+                else Path(journal).expanduser()
+            ),
             budget=budget,
             progress=progress,
             note=note or (lambda _: None),

@@ -9,7 +9,13 @@ import pytest
 
 import embedsmith as es
 from embedsmith.datasets import Corpus
-from embedsmith.exceptions import BudgetError, DataError, OfflineError, ServiceError
+from embedsmith.exceptions import (
+    BudgetError,
+    DataError,
+    OfflineError,
+    OutputError,
+    ServiceError,
+)
 from embedsmith.hygiene import TrainingData, check_data
 from embedsmith.synthesis import estimate_synthesis
 from tests.loopback import body, hang, hang_up, html, status, torn
@@ -395,6 +401,47 @@ def test_style_pairs_become_examples_of_a_completion(
     assert "The insurer pays." in sent.body["prompt"]
     assert sent.body["prompt"].endswith("Question:")
     assert [pair.query for pair in made.pairs] == ["who pays for new plastic"]
+
+
+def test_real_queries_without_passages_are_not_dropped_in_silence(
+    synthesize: Synthesize, server: Loopback
+) -> None:
+    server.writer = lambda _: "who pays the doctor"
+    said: list[str] = []
+    made = synthesize(
+        list(CORPUS.values())[:1],
+        prompt="completion",
+        style_queries=["who pays the doctor?"],
+        kinds=["question"],
+        note=said.append,
+    )
+    assert any("examples of the package instead" in one for one in said)
+    assert [one["because"] for one in made.rejected] == ["of an example"]
+
+
+def test_a_data_set_of_people_is_never_written_over(synthesize: Synthesize, tmp_path: Path) -> None:
+    made = synthesize()
+    made.write(tmp_path / "s")
+    made.write(tmp_path / "s")
+    (tmp_path / "s" / "manifest.json").unlink()
+    before = {file: file.read_bytes() for file in (tmp_path / "s").rglob("*") if file.is_file()}
+    with pytest.raises(OutputError, match="would lose it"):
+        made.write(tmp_path / "s", split="test")
+    assert all(file.read_bytes() == content for file, content in before.items())
+
+
+def test_nothing_is_hidden_where_nothing_is_left(
+    synthesize: Synthesize, server: Loopback, tmp_path: Path
+) -> None:
+    server.writer = lambda _: ""
+    made = synthesize()
+    with pytest.raises(DataError, match="format 5"):
+        made.write(tmp_path / "s")
+    assert len((tmp_path / "s" / "rejected.jsonl").read_text().splitlines()) == len(CORPUS)
+    assert not (tmp_path / "s" / "pairs.jsonl").exists()
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="Choose another place"):
+        made.write(tmp_path / "file" / "s")
 
 
 def test_wrong_arguments_say_what_is_right(synthesize: Synthesize) -> None:
