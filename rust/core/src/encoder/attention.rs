@@ -61,6 +61,8 @@ impl Joined {
 #[derive(Debug)]
 pub(super) struct Attention {
     precision: Precision,
+    /// The model's first head that is mixed here.
+    first: usize,
     heads: usize,
     width: usize,
     shares: Vec<Line>,
@@ -77,10 +79,16 @@ pub(super) struct Attention {
 
 impl Attention {
     pub(super) fn new(precision: Precision, heads: usize, width: usize) -> Self {
+        Self::of_heads(precision, 0..heads, width)
+    }
+
+    /// For some of a model's heads.
+    pub(super) fn of_heads(precision: Precision, heads: Range<usize>, width: usize) -> Self {
         debug_assert!(width.is_multiple_of(STEP), "a head is whole lines");
         Self {
             precision,
-            heads,
+            first: heads.start,
+            heads: heads.len(),
             width,
             shares: Vec::new(),
             scores: Vec::new(),
@@ -98,14 +106,30 @@ impl Attention {
     }
 
     /// Mixes the values of each text's tokens; texts end before the rows `ends`.
-    ///
-    /// Each softmax is divided out at the end, on the mixture.
     pub(super) fn mix_all(
         &mut self,
         joined: &Joined,
         ends: &[usize],
         sight: Sight,
         target: &mut Operand,
+        tiles: &mut Bf16Tiles,
+    ) {
+        self.mix(joined, ends, sight, tiles);
+        let tokens = ends.last().copied().unwrap_or_default();
+        target.resize(tokens, self.heads * self.width);
+        for token in 0..tokens {
+            target.set(token, self.mixture(token), &[], tiles.kernels());
+        }
+    }
+
+    /// Mixes them, and keeps the mixtures.
+    ///
+    /// Each softmax is divided out at the end, on the mixture.
+    pub(super) fn mix(
+        &mut self,
+        joined: &Joined,
+        ends: &[usize],
+        sight: Sight,
         tiles: &mut Bf16Tiles,
     ) {
         let (kernels, hidden) = (tiles.kernels(), self.heads * self.width);
@@ -124,12 +148,16 @@ impl Attention {
             }
             start = end;
         }
-        target.resize(tokens, hidden);
         let factors = self.factors.chunks_exact(self.heads);
-        for (at, (row, factors)) in self.mixed.chunks_exact_mut(hidden).zip(factors).enumerate() {
+        for (row, factors) in self.mixed.chunks_exact_mut(hidden).zip(factors) {
             kernels.scale_segments(row, factors);
-            target.set(at, row, &[], kernels);
         }
+    }
+
+    /// A token's mixtures of all heads.
+    pub(super) fn mixture(&self, token: usize) -> &[f32] {
+        let hidden = self.heads * self.width;
+        &self.mixed[token * hidden..][..hidden]
     }
 
     fn scale(&self) -> f32 {
@@ -178,7 +206,7 @@ impl Attention {
                 let own = seen.start - first..seen.end - first;
                 scores[..own.start].fill(0.0);
                 scores[own.end..].fill(0.0);
-                let bias = bias.map_or(&[][..], |bias| bias.row(head, token, seen));
+                let bias = bias.map_or(&[][..], |bias| bias.row(self.first + head, token, seen));
                 let sum = kernels.exponentials(&mut scores[own], scale, bias);
                 self.factors[(text.start + token) * heads + head] = 1.0 / sum;
             }
@@ -235,7 +263,7 @@ impl Attention {
                 let (token, scores) = (start + row, &mut self.scores[row * size..][..size]);
                 let seen = window.keys(token..token + 1, tokens);
                 let own = seen.start - band.start..seen.end - band.start;
-                let bias = bias.map_or(&[][..], |bias| bias.row(head, token, seen));
+                let bias = bias.map_or(&[][..], |bias| bias.row(self.first + head, token, seen));
                 let lines = &mut self.shares[row / GROUP * group + row % GROUP..];
                 let sum = if own.start == 0 {
                     let own_lines = lines.iter_mut().step_by(GROUP).take(size / STEP);

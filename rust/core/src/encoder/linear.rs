@@ -111,6 +111,11 @@ impl Linear {
         2 * self.inputs * self.outputs
     }
 
+    /// All columns that it writes.
+    pub(super) fn all(&self) -> Range<usize> {
+        0..self.outputs
+    }
+
     /// Columns that it writes.
     pub(super) fn outputs(&self) -> usize {
         self.outputs
@@ -132,26 +137,47 @@ impl Linear {
         (0..inputs).step_by(chunk).map(move |start| start..inputs.min(start + chunk))
     }
 
-    /// Writes `W x + b` to rows of floats.
-    pub(super) fn store(&self, x: &Operand, y: &mut Vec<f32>, tiles: &mut Bf16Tiles) {
-        let (kernels, width) = (tiles.kernels(), self.outputs);
+    /// Writes some columns of `W x + b`, all ranges side by side, to rows of floats. Columns are whole
+    /// panels of any kind, or the last.
+    pub(super) fn store(
+        &self,
+        x: &Operand,
+        ranges: &[Range<usize>],
+        y: &mut Vec<f32>,
+        tiles: &mut Bf16Tiles,
+    ) {
+        let (kernels, width) = (tiles.kernels(), ranges.iter().map(Range::len).sum());
         y.resize(x.rows() * width, 0.0);
-        self.products(x, 0..width, tiles, |row, columns, block, pitch| {
-            let target = &mut y[row * width + columns.start..];
-            kernels.store_block(block, pitch, &self.bias[columns], target, width);
-        });
+        let mut before = 0;
+        for range in ranges {
+            self.products(x, range.clone(), tiles, |row, columns, block, pitch| {
+                let target = &mut y[row * width + before + columns.start - range.start..];
+                kernels.store_block(block, pitch, &self.bias[columns], target, width);
+            });
+            before += range.len();
+        }
     }
 
-    /// Writes `W x + b` to rows of lines, one after another, and room for 32 rows behind.
-    pub(super) fn store_lines(&self, x: &Operand, y: &mut Vec<Line>, tiles: &mut Bf16Tiles) {
-        let (kernels, width) = (tiles.kernels(), steps(self.outputs));
+    /// The same to rows of lines, one after another, and room for 32 rows behind.
+    pub(super) fn store_lines(
+        &self,
+        x: &Operand,
+        ranges: &[Range<usize>],
+        y: &mut Vec<Line>,
+        tiles: &mut Bf16Tiles,
+    ) {
+        let (kernels, width) = (tiles.kernels(), steps(ranges.iter().map(Range::len).sum()));
         y.resize((x.rows() + SIDE) * width, Line::ZERO);
-        self.products(x, 0..self.outputs, tiles, |row, columns, block, _| {
-            let step = columns.start / STEP;
-            let target = &mut y[row * width + step..];
-            let bias = &self.bias_lines[step];
-            kernels.block_to_lines(block, bias, Activation::Identity, target, width);
-        });
+        let mut before = 0;
+        for range in ranges {
+            self.products(x, range.clone(), tiles, |row, columns, block, _| {
+                let step = before + (columns.start - range.start) / STEP;
+                let bias = &self.bias_lines[columns.start / STEP];
+                let target = &mut y[row * width + step..];
+                kernels.block_to_lines(block, bias, Activation::Identity, target, width);
+            });
+            before += steps(range.len());
+        }
     }
 
     /// Adds `W x + b` to rows of floats.
@@ -164,33 +190,43 @@ impl Linear {
 
     /// Adds `W x` to rows of floats.
     pub(super) fn accumulate_products(&self, x: &Operand, y: &mut [f32], tiles: &mut Bf16Tiles) {
-        for at in 0..self.chunks.len() {
-            self.accumulate_chunk(at, x, at * self.chunk, y, tiles);
-        }
+        self.accumulate_columns(x, &self.all(), y, tiles);
     }
 
-    /// Adds the products of one chunk of inputs, which `x` holds from column `first` on, to rows of floats.
-    /// Leaves the bias out.
-    pub(super) fn accumulate_chunk(
+    /// Adds some columns of `W x` to rows of these columns.
+    pub(super) fn accumulate_columns(
         &self,
-        at: usize,
         x: &Operand,
-        first: usize,
+        columns: &Range<usize>,
         y: &mut [f32],
         tiles: &mut Bf16Tiles,
     ) {
-        let (kernels, width, packed) = (tiles.kernels(), self.outputs, &self.chunks[at]);
+        for at in 0..self.chunks.len() {
+            self.accumulate_chunk((at, at * self.chunk, columns), x, y, tiles);
+        }
+    }
+
+    /// Adds some columns of the products of one chunk of inputs, which `x` holds from column `first` on, to
+    /// rows of these columns. Leaves the bias out. Columns are whole panels of any kind, or the last.
+    pub(super) fn accumulate_chunk(
+        &self,
+        (at, first, wide): (usize, usize, &Range<usize>),
+        x: &Operand,
+        y: &mut [f32],
+        tiles: &mut Bf16Tiles,
+    ) {
+        let (kernels, width, packed) = (tiles.kernels(), wide.len(), &self.chunks[at]);
         if let Packed::F32 { shape, .. } = packed {
-            packed.floats(x, first, 0..width, kernels, |row, columns, block| {
-                let target = &mut y[row * width + columns.start..];
+            packed.floats(x, first, wide.clone(), kernels, |row, columns, block| {
+                let target = &mut y[row * width + columns.start - wide.start..];
                 let none = &[0.0; 64][..columns.len()];
                 kernels.add_block(block, shape.lanes, none, target, width);
             });
             return;
         }
         let mut part = Products::new();
-        for panel in 0..width.div_ceil(SIDE) {
-            let column = panel * SIDE;
+        for panel in wide.start / SIDE..wide.end.div_ceil(SIDE) {
+            let column = panel * SIDE - wide.start;
             let columns = SIDE.min(width - column);
             for row in (0..x.rows()).step_by(SIDE) {
                 packed.prefetch(panel + 1, row, x.rows(), kernels);
@@ -384,7 +420,7 @@ mod tests {
                 let mut operand = Operand::new(precision);
                 operand.fill(&x, inputs, &[], kernels);
                 let mut found = Vec::new();
-                linear.store(&operand, &mut found, tiles);
+                linear.store(&operand, &[linear.all()], &mut found, tiles);
                 same(&found, 0.0, bound, &what);
                 let mut sums = vec![2.0; rows * outputs];
                 linear.accumulate(&operand, &mut sums, tiles);
@@ -406,7 +442,7 @@ mod tests {
                         .collect();
                     let mut own = Operand::new(precision);
                     own.fill(&chunk, columns.len(), &[], kernels);
-                    linear.accumulate_chunk(at, &own, 0, &mut sums, tiles);
+                    linear.accumulate_chunk((at, 0, &linear.all()), &own, &mut sums, tiles);
                 }
                 for (row, sums) in sums.chunks_exact(outputs).enumerate() {
                     for (output, sum) in sums.iter().enumerate() {

@@ -7,6 +7,7 @@
 
 mod architecture;
 mod attention;
+mod barrier;
 mod embedding;
 mod float_rows;
 mod head;
@@ -24,6 +25,7 @@ mod pre_norm;
 mod ranges;
 mod rotation;
 mod stack;
+mod team;
 mod tensors;
 mod tokens;
 mod window;

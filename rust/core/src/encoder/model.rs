@@ -11,10 +11,11 @@ use super::layer::Scratch;
 use super::packed::Plan;
 use super::ranges::{MAPS, Ranges};
 use super::stack::Stack;
+use super::team::Team;
 use super::tensors::Tensors;
 use super::tokens::Tokenizer;
 use crate::error::{Error, Result};
-use crate::kernels::Kernels;
+use crate::kernels::{Bf16Tiles, FloatMode, Kernels};
 use crate::threads::{self, Control};
 
 /// What one thread returns: texts with their vectors, and how large inputs got.
@@ -25,6 +26,10 @@ const BLOCK: usize = 256;
 
 /// Fewer are not worth a block of their own: products take 32 rows at a time.
 const LEAST: usize = 32;
+
+/// Bytes of weights that several threads read faster than one: more than its second cache holds. The models
+/// of tests are small.
+const WORTH_SHARING: usize = if cfg!(test) { 1 } else { 2 << 20 };
 
 /// What a model is read from.
 #[derive(Debug, Clone)]
@@ -154,7 +159,7 @@ impl Model {
         threads: Option<usize>,
         control: &Control,
     ) -> Result<Vec<f32>> {
-        let parts = self.pass(ids, offsets, threads, control, Ranges::default)?;
+        let parts = self.pass(ids, offsets, threads, control, None)?;
         Ok(self.in_order(parts, offsets))
     }
 
@@ -171,7 +176,7 @@ impl Model {
         control: &Control,
     ) -> Result<(Vec<f32>, Vec<Vec<f32>>)> {
         let asked = || Ranges::asked(self.shape.layers, self.shape.hidden);
-        let parts = self.pass(ids, offsets, threads, control, asked)?;
+        let parts = self.pass(ids, offsets, threads, control, Some(&asked))?;
         let mut all = asked();
         for (_, ranges) in &parts {
             all.merge(ranges);
@@ -188,14 +193,15 @@ impl Model {
         vectors
     }
 
-    /// Takes texts through the model; each thread returns the vectors it made, and what it saw.
+    /// Takes texts through the model; each thread returns the vectors it made, and what it saw if that is
+    /// asked.
     fn pass(
         &self,
         ids: &[u32],
         offsets: &[usize],
         threads: Option<usize>,
         control: &Control,
-        ranges: impl Fn() -> Ranges + Sync,
+        asked: Option<&(dyn Fn() -> Ranges + Sync)>,
     ) -> Result<Vec<Seen>> {
         self.check(ids, offsets)?;
         let wanted = threads::resolve(threads)?;
@@ -204,7 +210,7 @@ impl Model {
         let next = AtomicUsize::new(0);
         let work = || {
             let mut scratch = Scratch::new(&self.shape, self.precision, self.kernels);
-            scratch.ranges = ranges();
+            scratch.ranges = asked.map_or_else(Ranges::default, |ranges| ranges());
             let mut found = Vec::new();
             while let Some(block) = blocks.get(next.fetch_add(1, Ordering::Relaxed)) {
                 if control.is_stopped() {
@@ -215,8 +221,13 @@ impl Model {
             }
             (found, scratch.ranges)
         };
-        let parts = if blocks.len() == 1 {
-            let _mode = crate::kernels::FloatMode::standard();
+        let team = if blocks.len() == 1 && asked.is_none() { self.team(wanted) } else { None };
+        let parts = if let Some(team) = team {
+            let found = self.run_in_team(ids, offsets, &blocks[0], team)?;
+            control.advance(ids.len() as u64);
+            vec![(found, Ranges::default())]
+        } else if blocks.len() == 1 {
+            let _mode = FloatMode::standard();
             vec![work()]
         } else {
             threads::pool(wanted.min(blocks.len()))?.broadcast(|_| work())
@@ -225,6 +236,13 @@ impl Model {
             return Err(Error::Stopped);
         }
         Ok(parts)
+    }
+
+    /// Those who take a few texts through the model together; None if one thread is better.
+    fn team(&self, threads: usize) -> Option<Team> {
+        let pays = self.layers.suits_a_team() && self.bytes() >= WORTH_SHARING;
+        let team = || Team::new(&self.shape, self.precision, self.kernels, threads);
+        pays.then(team).flatten()
     }
 
     fn check(&self, ids: &[u32], offsets: &[usize]) -> Result<()> {
@@ -250,24 +268,52 @@ impl Model {
         scratch: &mut Scratch,
         found: &mut Vec<(usize, Vec<f32>)>,
     ) {
-        let hidden = self.shape.hidden;
-        let mut rows = Vec::new();
-        let mut ends = Vec::with_capacity(block.len());
-        let mut held = Vec::new();
-        for &text in block {
+        let (mut rows, ends) = self.embedded(ids, offsets, block);
+        self.layers.forward(&mut rows, &ends, scratch);
+        found.extend(self.vectors(block, &rows, &ends, &mut scratch.tiles));
+    }
+
+    fn run_in_team(
+        &self,
+        ids: &[u32],
+        offsets: &[usize],
+        block: &[usize],
+        team: Team,
+    ) -> Result<Vec<(usize, Vec<f32>)>> {
+        let _mode = FloatMode::standard();
+        let (rows, ends) = self.embedded(ids, offsets, block);
+        let rows = team.run(rows, |member| self.layers.forward_in_team(member, &ends))?;
+        Ok(self.vectors(block, &rows, &ends, &mut Bf16Tiles::new(self.kernels)))
+    }
+
+    /// What goes into the layers, and the rows before which the texts end.
+    fn embedded(&self, ids: &[u32], offsets: &[usize], block: &[usize]) -> (Vec<f32>, Vec<usize>) {
+        let (mut rows, mut held) = (Vec::new(), Vec::new());
+        let ends = block.iter().map(|&text| {
             let own = &ids[offsets[text]..offsets[text + 1]];
             self.embedding.append(own, &mut rows, &mut held, self.kernels);
-            ends.push(rows.len() / hidden);
-        }
-        self.layers.forward(&mut rows, &ends, scratch);
+            rows.len() / self.shape.hidden
+        });
+        let ends = ends.collect();
+        (rows, ends)
+    }
+
+    /// What the head makes of each text's rows.
+    fn vectors(
+        &self,
+        block: &[usize],
+        rows: &[f32],
+        ends: &[usize],
+        tiles: &mut Bf16Tiles,
+    ) -> Vec<(usize, Vec<f32>)> {
+        let hidden = self.shape.hidden;
         let mut start = 0;
-        for (&text, &end) in block.iter().zip(&ends) {
-            found.push((
-                text,
-                self.head.vector(&rows[start * hidden..end * hidden], &mut scratch.tiles),
-            ));
+        let each = block.iter().zip(ends).map(|(&text, &end)| {
+            let own = &rows[start * hidden..end * hidden];
             start = end;
-        }
+            (text, self.head.vector(own, tiles))
+        });
+        each.collect()
     }
 }
 

@@ -9,6 +9,7 @@ use super::linear::Linear;
 use super::norm::Norm;
 use super::packed::{Form, Plan};
 use super::positions::DistanceBias;
+use super::team::Member;
 use super::tensors::Tensors;
 use super::window::Window;
 use crate::error::Result;
@@ -107,9 +108,10 @@ impl PostNorm {
         let kernels = tiles.kernels();
         ranges.look(0, rows);
         input.fill(rows, self.hidden, self.joined.factors(), kernels);
+        let all = [self.joined.all()];
         match attention.precision() {
-            Precision::Bf16 => self.joined.store_lines(input, &mut joined.lines, tiles),
-            _ => self.joined.store(input, &mut joined.floats, tiles),
+            Precision::Bf16 => self.joined.store_lines(input, &all, &mut joined.lines, tiles),
+            _ => self.joined.store(input, &all, &mut joined.floats, tiles),
         }
         attention.mix_all(joined, ends, (self.bias.as_deref(), Window(None)), input, tiles);
         self.mixed.accumulate_products(input, rows, tiles);
@@ -118,8 +120,26 @@ impl PostNorm {
         input.fill(rows, self.hidden, self.up.factors(), kernels);
         for (at, columns) in self.down.input_chunks().enumerate() {
             self.up.activate(input, columns, (self.activation, None), inner, tiles);
-            self.down.accumulate_chunk(at, inner, 0, rows, tiles);
+            self.down.accumulate_chunk((at, 0, &self.down.all()), inner, rows, tiles);
         }
         self.after.apply_after(self.down.bias(), rows, kernels);
+    }
+
+    /// The same as a member of a team.
+    pub(super) fn forward_in_team(&self, member: &mut Member<'_>, ends: &[usize]) {
+        let hidden = self.hidden;
+        member.lead(|rows, input, kernels| {
+            input.fill(rows, hidden, self.joined.factors(), kernels);
+        });
+        member.attend(&self.joined, ends, (self.bias.as_deref(), Window(None)));
+        member.accumulate(&self.mixed);
+        member.lead(|rows, input, kernels| {
+            self.after_attention.apply_after(self.mixed.bias(), rows, kernels);
+            input.fill(rows, hidden, self.up.factors(), kernels);
+        });
+        member.pass_inner((&self.up, self.activation), &self.down);
+        member.lead(|rows, _, kernels| {
+            self.after.apply_after(self.down.bias(), rows, kernels);
+        });
     }
 }

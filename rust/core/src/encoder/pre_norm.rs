@@ -116,7 +116,7 @@ impl PreNorm {
             };
             ranges.look(0, span);
             input.fill(span, self.hidden, self.joined.factors(), kernels);
-            self.joined.store(input, floats, tiles);
+            self.joined.store(input, &[self.joined.all()], floats, tiles);
             for (row, place) in floats.chunks_exact_mut(width).zip(&mut places) {
                 // Queries and keys; values stay as they are.
                 self.rotation.apply(&mut row[..2 * self.hidden], place, kernels);
@@ -134,7 +134,7 @@ impl PreNorm {
         let normal = normalised(&self.before, rows, normal, kernels);
         ranges.look(1, normal);
         input.fill(normal, self.hidden, self.up.factors(), kernels);
-        self.gate.store(input, floats, tiles);
+        self.gate.store(input, &[self.gate.all()], floats, tiles);
         let (columns, after) = (0..self.up.outputs(), (self.activation, Some(&floats[..])));
         self.up.activate(input, columns, after, inner, tiles);
         self.down.accumulate(inner, rows, tiles);

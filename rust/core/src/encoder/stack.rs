@@ -13,6 +13,7 @@ use super::positions::DistanceBias;
 use super::post_norm::{BERT, DISTILBERT, MPNET, PostNorm};
 use super::pre_norm::PreNorm;
 use super::rotation::Rotation;
+use super::team::Member;
 use super::tensors::Tensors;
 use crate::error::Result;
 
@@ -87,6 +88,21 @@ impl Stack {
         }
         if let Some(last) = &self.last {
             last.apply(rows, scratch.tiles.kernels());
+        }
+    }
+
+    /// Whether [`Stack::forward_in_team`] can do it.
+    pub(super) fn suits_a_team(&self) -> bool {
+        self.layers.iter().all(|layer| matches!(layer, Layer::PostNorm(_)))
+    }
+
+    /// Takes the rows of a team through all layers.
+    pub(super) fn forward_in_team(&self, member: &mut Member<'_>, ends: &[usize]) {
+        for layer in &self.layers {
+            match layer {
+                Layer::PostNorm(layer) => layer.forward_in_team(member, ends),
+                Layer::PreNorm(_) => unreachable!("`suits_a_team` is asked first"),
+            }
         }
     }
 

@@ -41,6 +41,11 @@ fn values_of() -> impl FnMut(f32) -> f32 {
 
 /// Seeded weights of a small BERT, spread so that each part of a layer matters.
 fn weights() -> Weights {
+    weights_of(HIDDEN, INNER)
+}
+
+/// The same of another width.
+fn weights_of(hidden: usize, inner: usize) -> Weights {
     let mut draw = values_of();
     let mut found = Weights::new();
     let mut add = |name: String, shape: &[usize], base: f32, spread: f32| {
@@ -48,18 +53,18 @@ fn weights() -> Weights {
         found.insert(name, (shape.to_vec(), values));
     };
     for (name, rows) in [("word", WORDS), ("position", PLACES), ("token_type", 2)] {
-        add(format!("embeddings.{name}_embeddings.weight"), &[rows, HIDDEN], 0.0, 2.0);
+        add(format!("embeddings.{name}_embeddings.weight"), &[rows, hidden], 0.0, 2.0);
     }
     let mut norms = vec!["embeddings.LayerNorm".to_owned()];
     for layer in 0..LAYERS {
         let of = |part: &str| format!("encoder.layer.{layer}.{part}");
         for (part, outputs, inputs) in [
-            ("attention.self.query", HIDDEN, HIDDEN),
-            ("attention.self.key", HIDDEN, HIDDEN),
-            ("attention.self.value", HIDDEN, HIDDEN),
-            ("attention.output.dense", HIDDEN, HIDDEN),
-            ("intermediate.dense", INNER, HIDDEN),
-            ("output.dense", HIDDEN, INNER),
+            ("attention.self.query", hidden, hidden),
+            ("attention.self.key", hidden, hidden),
+            ("attention.self.value", hidden, hidden),
+            ("attention.output.dense", hidden, hidden),
+            ("intermediate.dense", inner, hidden),
+            ("output.dense", hidden, inner),
         ] {
             add(of(&format!("{part}.weight")), &[outputs, inputs], 0.0, 0.5);
             add(of(&format!("{part}.bias")), &[outputs], 0.0, 0.5);
@@ -67,8 +72,8 @@ fn weights() -> Weights {
         norms.extend([of("attention.output.LayerNorm"), of("output.LayerNorm")]);
     }
     for norm in norms {
-        add(format!("{norm}.weight"), &[HIDDEN], 1.0, 0.5);
-        add(format!("{norm}.bias"), &[HIDDEN], 0.0, 0.5);
+        add(format!("{norm}.weight"), &[hidden], 1.0, 0.5);
+        add(format!("{norm}.bias"), &[hidden], 0.0, 0.5);
     }
     found
 }
@@ -211,6 +216,38 @@ fn a_text_has_the_same_bits_alone_in_any_batch_and_with_any_threads() {
     let file = Scratch::new("bits.safetensors", &to_file(&weights()));
     let (ids, offsets) = texts();
     check_bits(&file, CONFIG, &ids, &offsets);
+}
+
+#[test]
+fn a_team_of_any_size_gives_the_bits_of_one_thread() {
+    let (hidden, inner) = (256, 400);
+    let file = Scratch::new("team.safetensors", &to_file(&weights_of(hidden, inner)));
+    let config = CONFIG
+        .replace("\"hidden_size\": 64", "\"hidden_size\": 256")
+        .replace("\"num_attention_heads\": 2", "\"num_attention_heads\": 8")
+        .replace("\"intermediate_size\": 96", "\"intermediate_size\": 400");
+    let (ids, offsets) = texts();
+    // Texts that make one block: one of an odd length, one of many tiles, and several.
+    for range in [5..6, 13..14, 2..8] {
+        let own = &ids[offsets[range.start]..offsets[range.end]];
+        let ends: Vec<usize> =
+            offsets[range.start..=range.end].iter().map(|end| end - offsets[range.start]).collect();
+        for isa in Isa::available() {
+            for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+                let model = load(&file, &config, precision, isa).unwrap();
+                let encode = |threads| {
+                    let control = Control::default();
+                    let found = model.encode(own, &ends, Some(threads), &control).unwrap();
+                    assert_eq!(control.progress(), (own.len() as u64, own.len() as u64));
+                    found
+                };
+                let one = encode(1);
+                for threads in [2, 3, 9] {
+                    assert_eq!(encode(threads), one, "{isa:?} {precision:?} {range:?} {threads}");
+                }
+            }
+        }
+    }
 }
 
 /// Texts alone, together, and with several threads.
