@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from embedsmith.hygiene._finding import Finding
@@ -66,30 +67,34 @@ def _of_query(
     for place in of_query:
         pair, text, score = data.pairs[place], texts[place], scored.scores[place]
         ids: tuple[str, ...] = (data.query_ids[pair.query], data.passage_ids[pair.passage])
-        example = example_of(data.passage_texts[pair.passage])
+        found = partial(_found, data.passage_texts[pair.passage])
         # A negative of several lines is one of each of their positives.
         within = _POSITIVE if pair.relevant else _NEGATIVE if data.named else pair.query
         first = data.pairs[seen.setdefault((text, within), place)]
         if first is not pair:
             ids = (*ids, data.query_ids[first.query], data.passage_ids[first.passage])
-            yield Finding("repeated pair", ids, "query and passage stand before", example, "drop")
+            yield found("repeated pair", ids, "query and passage stand before", "drop")
             continue
         if text and text == same_text(data.query_texts[pair.query]):
-            yield Finding("passage is query", ids, "both texts are the same", example, "drop")
+            yield found("passage is query", ids, "both texts are the same", "drop")
         if pair.relevant:
             continue
         if text in positives:
             other = data.passage_ids[data.pairs[positives[text]].passage]
             detail = f"negative here, positive as {other}"
-            yield Finding("contradiction", (*ids, other), detail, example, "expert")
+            yield found("contradiction", (*ids, other), detail, "expert")
         elif place in copies:
             what = "cosine" if copies[place].how == "embedding" else "similarity"
             detail = f"{what} {copies[place].similarity:.2f} to a positive of its query"
-            yield Finding("likely false negative", ids, detail, example, "relabel as positive")
+            yield found("likely false negative", ids, detail, "relabel as positive")
         elif score is not None and least is not None and score >= _border(least, ratio):
             detail = f"score {score:.4g} by {scored.by}, the positive's is {least:.4g}"
             advice = "expert" if score >= least else "drop"
-            yield Finding("likely false negative", ids, detail, example, advice)
+            yield found("likely false negative", ids, detail, advice)
+
+
+def _found(passage: str, kind: str, ids: tuple[str, ...], detail: str, suggestion: str) -> Finding:
+    return Finding(kind, ids, detail, example_of(passage), suggestion)
 
 
 def _border(least: float, ratio: float) -> float:
