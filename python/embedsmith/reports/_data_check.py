@@ -46,7 +46,8 @@ def data_check_text(check: DataCheck, *, most: int = 5) -> str:
             lines.append(f"  and {count - len(found):,} more: --most or --json shows them")
     if not check.findings:
         lines += ["", "Nothing was found."]
-    lines += ["", "Not checked:", *(f"  {one}" for one in check.not_checked)]
+    if check.not_checked:
+        lines += ["", "Not checked:", *(f"  {one}" for one in check.not_checked)]
     return visible("\n".join(" ".join(line.split("\r")) for line in lines)) + "\n"
 
 
@@ -86,7 +87,8 @@ def data_check_markdown(check: DataCheck, *, most: int = 20) -> str:
         head = ["| ids | found | example | do |", "| --- | --- | --- | --- |"]
         parts.append("\n".join([f"## {kind}: {count:,}", "", *head, *rows]))
     left = "\n".join(f"- {plain_markdown(one)}" for one in check.not_checked)
-    parts.append(f"## Not checked\n\n{left}")
+    if left:
+        parts.append(f"## Not checked\n\n{left}")
     return "\n\n".join(parts) + "\n"
 
 
