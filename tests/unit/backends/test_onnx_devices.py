@@ -131,6 +131,9 @@ class Session:
     def get_providers(self) -> list[str]:
         return [self.first, "CPUExecutionProvider"]
 
+    def get_inputs(self) -> list[Any]:
+        return []
+
     def get_session_options(self) -> Any:
         return SimpleNamespace(get_session_config_entry=lambda _: "1")
 
@@ -195,7 +198,8 @@ def entry(options: Any, name: str) -> str | None:
 
 def test_a_session_on_a_gpu_is_forbidden_to_fall_back(made: Any) -> None:
     stand_in = made()
-    SessionMaker(Path("model.onnx"), b"").on_gpu(CUDA, {})
+    session = SessionMaker(Path("model.onnx"), b"").on_gpu(CUDA, 3, {})
+    assert session.place == ("cuda", 3)
     ((options, providers, fallback),) = stand_in.asked
     assert providers == ["CUDAExecutionProvider"]
     assert entry(options, "disable_cpu_ep_fallback") == "1"
@@ -205,7 +209,7 @@ def test_a_session_on_a_gpu_is_forbidden_to_fall_back(made: Any) -> None:
 
 def test_a_graph_with_operators_on_shapes_is_asked_for_again_and_watched(made: Any) -> None:
     stand_in = made("fallback to CPU EP has been explicitly disabled by the user")
-    SessionMaker(Path("model.onnx"), b"").on_gpu(CUDA, {})
+    SessionMaker(Path("model.onnx"), b"").on_gpu(CUDA, 0, {})
     _, (options, providers, fallback) = stand_in.asked
     assert providers == ["CUDAExecutionProvider", "CPUExecutionProvider"]
     assert entry(options, "disable_cpu_ep_fallback") is None
@@ -216,7 +220,7 @@ def test_a_graph_with_operators_on_shapes_is_asked_for_again_and_watched(made: A
 def test_another_refusal_is_not_asked_again(made: Any) -> None:
     stand_in = made("CUDA failure 999: unknown error")
     with pytest.raises(DeviceError, match="cannot be loaded on device='cuda': CUDA failure 999"):
-        SessionMaker(Path("model.onnx"), b"").on_gpu(CUDA, {})
+        SessionMaker(Path("model.onnx"), b"").on_gpu(CUDA, 0, {})
     assert len(stand_in.asked) == 1
 
 
@@ -242,6 +246,48 @@ def test_the_runtime_s_errors_are_told_apart(text: str, kind: type[Exception]) -
         raise RuntimeError(text)
 
 
+def test_an_error_of_the_arena_tells_what_is_missing_and_not_where_it_was_thrown() -> None:
+    # The words of onnxruntime 1.32 where the limit of its own arena is reached.
+    text = (
+        "Error in execution: Non-zero status code returned while running Add node. Name:'/layer.0/"
+        "attention/self/Add' Status Message: /onnxruntime_src/onnxruntime/core/framework/"
+        "bfc_arena.cc:360 void* onnxruntime::BFCArena::AllocateRawInternal(size_t, bool, "
+        "onnxruntime::Stream*) Available memory of 38831104 is smaller than requested bytes of "
+        "46476288\n"
+    )
+    with pytest.raises(DeviceMemoryError) as caught, translated(Path("model.onnx"), "cuda:1"):
+        raise RuntimeError(text)
+    said = "Available memory of 38831104 is smaller than requested bytes of 46476288. Free memory"
+    assert said in str(caught.value)
+    assert "BFCArena::" not in str(caught.value)
+
+
+def test_a_gpu_s_arena_is_limited_by_what_the_driver_says_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def total(reference: Any, device: Any) -> int:
+        reference._obj.value = (device.value + 1) * 1000
+        return 0
+
+    def number(reference: Any, index: int) -> int:
+        reference._obj.value = index
+        return 0
+
+    driver = SimpleNamespace(
+        cuInit=lambda _: 0,
+        cuDeviceGet=number,
+        cuDeviceTotalMem_v2=total,
+        cuDeviceGetCount=lambda reference: number(reference, 3),
+    )
+    monkeypatch.setattr(_devices, "_driver", lambda: driver)
+    encoder = OnnxEncoder(write(tmp_path / "m"))
+    options = provider_options(CUDA, 2, encoder)["CUDAExecutionProvider"]
+    assert (options["device_id"], options["gpu_mem_limit"]) == ("2", "2700")
+    driver.cuDeviceTotalMem_v2 = lambda *_: 999
+    assert "gpu_mem_limit" not in provider_options(CUDA, 2, encoder)["CUDAExecutionProvider"]
+    assert "does not tell the memory of GPU 2" in caplog.text
+
+
 def test_the_options_bound_threads_and_memory(tmp_path: Path) -> None:
     path = write(tmp_path / "m")
     file = path / "onnx" / "model.onnx"
@@ -253,7 +299,9 @@ def test_the_options_bound_threads_and_memory(tmp_path: Path) -> None:
     # The runtime's own is milliseconds: on a busy machine a query takes several times as long.
     assert 0 < int(options.get_session_config_entry("session.intra_op.spin_duration_us")) <= 50
     session = maker.on_cpu(1)
-    assert session.get_providers() == ["CPUExecutionProvider"]
+    assert session._session.get_providers() == ["CPUExecutionProvider"]
+    # Bound, it gives the same bits there, no sooner.
+    assert session.place is None
 
 
 def test_tensorrt_gets_a_profile_few_lengths_and_a_cache_of_its_own(

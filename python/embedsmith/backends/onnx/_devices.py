@@ -25,6 +25,7 @@ __all__ = [
     "check_available",
     "did_not_start",
     "gpu_count",
+    "gpu_memory_bytes",
     "parse_device",
     "preload",
 ]
@@ -103,6 +104,17 @@ def gpu_count() -> int | None:
         return None
     count = ctypes.c_int()
     return count.value if driver.cuDeviceGetCount(ctypes.byref(count)) == 0 else None
+
+
+def gpu_memory_bytes(index: int) -> int | None:
+    """Return all the memory of a GPU; None if the driver does not tell it."""
+    driver = _driver()
+    if driver is None or driver.cuInit(0) != 0:
+        return None
+    device, total = ctypes.c_int(), ctypes.c_size_t()
+    if driver.cuDeviceGet(ctypes.byref(device), index) != 0:
+        return None
+    return total.value if driver.cuDeviceTotalMem_v2(ctypes.byref(total), device) == 0 else None
 
 
 def _driver_cuda() -> int | None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from embedsmith._typing import F32Array, I64Array, Json, Metric
     from embedsmith.backends._fingerprint import Fingerprint
+    from embedsmith.backends.onnx._graph_session import GraphSession
 
 __all__ = ["OnnxEncoder"]
 
@@ -53,7 +54,9 @@ class OnnxEncoder(EncodesInBatches):
 
     On a CPU every thread runs batches of its own, which is faster than sharing each one; a call
     with a single batch is shared by all threads, for which a second session with its own copy of
-    the weights is made on first use.
+    the weights is made on first use. On GPUs, each has one session; vectors are bound to its
+    memory and copied back once, and its allocator takes at most nine tenths of that memory, so
+    that a batch which does not fit is halved and not the end of the process.
 
     Parameters
     ----------
@@ -129,8 +132,8 @@ class OnnxEncoder(EncodesInBatches):
         self._maker: SessionMaker | None = None
         self._reader: TokenReader | None = None
         # Sessions that no batch is running on.
-        self._free: queue.SimpleQueue[Any] | None = None
-        self._wide: Any = None
+        self._free: queue.SimpleQueue[GraphSession] | None = None
+        self._wide: GraphSession | None = None
 
     @property
     def dim(self) -> int:
@@ -261,7 +264,7 @@ class OnnxEncoder(EncodesInBatches):
             raise ModelError(msg)
         self._reader = token_reader(folder)
         self._maker = SessionMaker(folder.graph_file, content)
-        free: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        free: queue.SimpleQueue[GraphSession] = queue.SimpleQueue()
         if self._device.kind == "cpu":
             # Of one thread, and safe to be run by many: all of them share it.
             narrow = self._maker.on_cpu(1)
@@ -271,14 +274,13 @@ class OnnxEncoder(EncodesInBatches):
         else:
             indices = range(self.in_flight) if self._device.index is None else (self._device.index,)
             for index in indices:
-                session = self._maker.on_gpu(
-                    self._device, provider_options(self._device, index, self)
-                )
+                options = provider_options(self._device, index, self)
+                session = self._maker.on_gpu(self._device, index, options)
                 self._check_width(session)
                 free.put(session)
         self._free = free
 
-    def _check_width(self, session: Any) -> None:
+    def _check_width(self, session: GraphSession) -> None:
         """Run one text, so that a graph that does not fit its folder is refused at once."""
         if self._reader is None:
             return
@@ -342,25 +344,28 @@ class OnnxEncoder(EncodesInBatches):
         finally:
             self._free.put(session)
 
-    def _wide_session(self) -> Any:
+    def _wide_session(self) -> GraphSession:
         with self._lock:
-            if self._wide is None and self._maker is not None:
+            if self._maker is None:
+                msg = "the model was closed while it was in use"
+                raise RuntimeError(msg)
+            if self._wide is None:
                 self._wide = self._maker.on_cpu(self.threads)
             return self._wide
 
-    def _vectors(self, session: Any, rows: TokenRows, positions: I64Array, width: int) -> F32Array:
+    def _vectors(
+        self, session: GraphSession, rows: TokenRows, positions: I64Array, width: int
+    ) -> F32Array:
         folder = self._folder
         width = padded_width(self._device, width, self)
         ids, mask = rows.padded(positions, folder.space.pad_token_id, width)
         given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         feed = {
-            one.name: given[one.name].astype(np.int32, copy=False)
-            if one.type == "tensor(int32)"
-            else given[one.name]
-            for one in session.get_inputs()
+            name: given[name].astype(np.int32 if kind == "tensor(int32)" else np.int64, copy=False)
+            for name, kind in session.inputs.items()
         }
         with translated(folder.graph_file, self.device):
-            (computed,) = session.run([folder.output], feed)
+            computed = session.compute(folder.output, feed)
         vectors: F32Array = np.asarray(computed, dtype=np.float32)
         texts, columns = len(positions), ids.shape[1]
         if vectors.shape[:-1] != ((texts, columns) if folder.pooling else (texts,)):

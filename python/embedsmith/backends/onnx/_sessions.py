@@ -16,6 +16,7 @@ from embedsmith.backends.onnx._devices import (
     preload,
 )
 from embedsmith.backends.onnx._graph import FEATURE
+from embedsmith.backends.onnx._graph_session import GraphSession, Place
 from embedsmith.exceptions import DeviceError, DeviceMemoryError, ModelError
 
 if TYPE_CHECKING:
@@ -48,14 +49,20 @@ _HEAVY = frozenset(
         "Softmax",
     }
 )
+# In lower case. Of the allocators of the machine, CUDA, its libraries and TensorRT; and of the
+# runtime's own arena, which says that a limit was reached in words that name no memory running out.
 _NO_MEMORY = (
     "allocate memory",
     "out of memory",
+    "outofmemory",
     "bad allocation",
     "bad_alloc",
-    "ALLOC_FAILED",
-    "cudaErrorMemoryAllocation",
+    "alloc_failed",
+    "cudaerrormemoryallocation",
+    "is smaller than requested bytes of",
 )
+# Letters of such an error that are shown before and after what gives it away.
+_WORDS_BEFORE, _WORDS_AFTER = 40, 160
 _FALLBACK_FORBIDDEN = "explicitly disabled by the user"
 _ERRORS_ONLY = 3
 _SPIN_US = 20
@@ -76,12 +83,21 @@ class SessionMaker:
     file: Path
     content: bytes
 
-    def on_cpu(self, threads: int) -> Any:
+    def on_cpu(self, threads: int) -> GraphSession:
         """Return a session with so many threads of its own; 1: those of the caller."""
-        return self._create(self.options(threads), [CPU_PROVIDER], "cpu")
+        return GraphSession(self._create(self.options(threads), [CPU_PROVIDER], "cpu"))
 
-    def on_gpu(self, device: Device, provider_options: Json) -> Any:
+    def on_gpu(self, device: Device, index: int, provider_options: Json) -> GraphSession:
         """Return a session on one GPU, none of whose costly operators runs anywhere else.
+
+        Parameters
+        ----------
+        device : Device
+            What was asked for.
+        index : int
+            Of the GPU, which the options name too: vectors are made there.
+        provider_options : dict
+            By the name of the provider.
 
         Raises
         ------
@@ -104,7 +120,8 @@ class SessionMaker:
             options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
             session = self._create(options, [*providers, CPU_PROVIDER], device.spec)
         self._check_providers(runtime, session, device, said)
-        return session
+        # TensorRT's outputs lie in CUDA's memory.
+        return GraphSession(session, Place("cuda", index))
 
     def options(self, threads: int) -> Any:
         """Return the options of every session."""
@@ -181,6 +198,19 @@ def _nodes_on_cpu(session: Any) -> list[str]:
     ]
 
 
+def _no_memory(text: str) -> str | None:
+    """Return the words of an error that say that memory ran out; None if it says something else.
+
+    Before them stand the operator, and a file and function of the runtime.
+    """
+    lowered = text.lower()
+    found = [at for sign in _NO_MEMORY if (at := lowered.find(sign)) >= 0]
+    if not found:
+        return None
+    start = max(0, min(found) - _WORDS_BEFORE)
+    return text[start : min(found) + _WORDS_AFTER].strip(" .")
+
+
 @contextlib.contextmanager
 def translated(file: Path, device: str, *, loading: bool = False) -> Iterator[None]:
     """Turn the runtime's errors into ours."""
@@ -193,9 +223,10 @@ def translated(file: Path, device: str, *, loading: bool = False) -> Iterator[No
         yield
     except kinds as error:
         text = " ".join(str(error).split())
-        if any(sign in text for sign in _NO_MEMORY):
+        said = _no_memory(text)
+        if said is not None:
             msg = (
-                f"{file} does not fit into the memory of device={device!r}: {text:.300}. Free "
+                f"{file} does not fit into the memory of device={device!r}: {said}. Free "
                 "memory there, or lower batch_size (--batch-size) or max_tokens."
             )
             raise DeviceMemoryError(msg) from error

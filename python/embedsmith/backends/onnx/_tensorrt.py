@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Protocol
 
 from embedsmith.backends._folders import make_private_folder, user_cache_folder
+from embedsmith.backends.onnx._devices import gpu_count, gpu_memory_bytes
 
 if TYPE_CHECKING:
     from embedsmith._typing import Json
@@ -13,10 +15,15 @@ if TYPE_CHECKING:
 
 __all__ = ["LENGTHS", "padded_width", "provider_options"]
 
+_logger = logging.getLogger(__name__)
+
 # TensorRT plans anew for every shape that it has not seen: few lengths, few plans.
 LENGTHS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
 _USUAL_TOKENS = 128
 _USUAL_ROWS = 32
+# Of a GPU's memory, for the arena that weights and batches lie in. CUDA's libraries take their
+# workspaces beside it, and fail in ways of their own where nothing is left.
+_ARENA_SHARE = 0.9
 
 
 class _Model(Protocol):
@@ -65,6 +72,14 @@ def provider_options(device: Device, index: int, model: _Model) -> Json:
         # float32 means float32: TF32 keeps 10 bits of 23.
         "use_tf32": "0",
     }
+    memory_bytes = gpu_memory_bytes(index)
+    if memory_bytes is not None:
+        cuda["gpu_mem_limit"] = str(int(memory_bytes * _ARENA_SHARE))
+    elif gpu_count():
+        _logger.warning(
+            "The driver does not tell the memory of GPU %d, so onnxruntime may take all of it.",
+            index,
+        )
     options: Json = {"CUDAExecutionProvider": cuda}
     if device.kind == "tensorrt":
         folder = make_private_folder(
