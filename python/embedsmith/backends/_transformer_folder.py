@@ -17,6 +17,8 @@ from embedsmith.exceptions import ModelError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from embedsmith._typing import Json
+
 __all__ = ["TransformerFolder"]
 
 
@@ -56,7 +58,7 @@ class TransformerFolder:
             raise ModelError(msg)
         config = TransformerConfig.read(first.config, where=str(first.folder))
         declared = read_space(folder, **changes)
-        _check_tokenizer(first.folder)
+        _check_tokenizer(first.folder, config.vocabulary)
         return cls(folder, config, declared, _space(declared, config))
 
     @property
@@ -88,7 +90,7 @@ def _space(declared: SpaceConfig, config: TransformerConfig) -> ExportedSpace:
     )
 
 
-def _check_tokenizer(home: Path) -> None:
+def _check_tokenizer(home: Path, vocabulary: int) -> None:
     file = home / "tokenizer.json"
     if not file.is_file():
         msg = (
@@ -97,7 +99,15 @@ def _check_tokenizer(home: Path) -> None:
             f"{str(home)!r})"
         )
         raise ModelError(msg)
-    normaliser = json.dumps(read_json(file).get("normalizer"))
+    content = read_json(file)
+    largest = _largest_id(content)
+    if largest >= vocabulary:
+        msg = (
+            f"{file} has ids up to {largest}, and config.json promises weights for {vocabulary} "
+            "ids, from 0 on: they are of two models. Copy both from the same one."
+        )
+        raise ModelError(msg)
+    normaliser = json.dumps(content.get("normalizer"))
     lowers = '"lowercase": true' in normaliser or '"Lowercase"' in normaliser
     for settings in home.glob("sentence_*_config.json"):
         if read_json(settings).get("do_lower_case") and not lowers:
@@ -107,3 +117,21 @@ def _check_tokenizer(home: Path) -> None:
                 "run it with the torch backend: st:MODEL."
             )
             raise ModelError(msg)
+
+
+def _largest_id(tokenizer: Json) -> int:
+    """Return the largest id of a tokenizer's file; -1 where it shows none.
+
+    Whoever reads it with the library finds what else is wrong with it.
+    """
+    model, added = tokenizer.get("model"), tokenizer.get("added_tokens")
+    words = model.get("vocab") if isinstance(model, dict) else None
+    ids: list[Any] = [-1]
+    if isinstance(words, dict):
+        ids += words.values()
+    elif isinstance(words, list):
+        # A list's ids are its places.
+        ids.append(len(words) - 1)
+    if isinstance(added, list):
+        ids += [one.get("id") for one in added if isinstance(one, dict)]
+    return max(one for one in ids if isinstance(one, int))

@@ -299,14 +299,15 @@ class _Job:
         for file in folder.iterdir():
             if _left_aside(file.name):
                 file.unlink()
-        if before is None:
-            write_json(folder / UNFINISHED, self.settings.to_json())
         known = {entry.file: entry for entry in before.shards} if before is not None else {}
         table = TextTable(folder / WORK_FILE)
         try:
             written_ns = (folder / MANIFEST).stat().st_mtime_ns if known else 0
             present = find_present(folder, known, written_ns, self.settings, table)
             plan = plan_run(self.stream, self.settings, table, present, meter.read)
+            if before is None:
+                # Only now: a corpus that cannot be used binds nobody to these settings.
+                write_json(folder / UNFINISHED, self.settings.to_json())
             start = time.monotonic()
             meter.begin(plan)
             writer = Writer(folder, self.settings, plan, table=table, present=present, meter=meter)
@@ -359,12 +360,12 @@ def _earlier(folder: Path) -> Manifest | Settings | None:
     if (folder / MANIFEST).exists():
         return read_manifest(folder)
     begun = read_unfinished(folder)
+    names = [file.name for file in folder.iterdir() if not _left_aside(file.name)]
+    if begun is not None and not any(map(is_shard_name, names)):
+        # Nothing was made yet that other settings could contradict.
+        return None
     if begun is None:
-        foreign = sorted(
-            file.name
-            for file in folder.iterdir()
-            if file.name not in (LOCK, WORK_FILE) and not _left_aside(file.name)
-        )
+        foreign = sorted(name for name in names if name not in (LOCK, WORK_FILE))
         if foreign:
             msg = (
                 f"{folder} holds {foreign[0]}, which no run of this kind wrote. Name a new or "

@@ -139,6 +139,7 @@ def export_command(
     allow_download: Annotated[
         bool, typer.Option("--allow-download", help="Fetch the model if it is not here.")
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show tracebacks; so does EMBEDSMITH_DEBUG=1.")
@@ -159,7 +160,7 @@ def export_command(
             truncate_dim=truncate_dim,
             force=force,
             allow_download=allow_download,
-            progress=_tell,
+            progress=_tell_nothing if quiet else _tell,
         )
         with to_stdout():
             if as_json:
@@ -171,3 +172,7 @@ def export_command(
 def _tell(line: str) -> None:
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
+
+
+def _tell_nothing(line: str) -> None:
+    """Take a step's line and say nothing."""

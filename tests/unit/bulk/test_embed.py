@@ -291,6 +291,21 @@ def test_other_settings_are_refused_by_the_name_of_what_differs(
     assert contents(tmp_path / "out") == before
 
 
+def test_a_run_that_made_nothing_binds_nobody_to_its_settings(tmp_path: Path) -> None:
+    source, out = tmp_path / "c.jsonl", tmp_path / "out"
+    source.write_text('{"_id": "a", "text": 5}\n')
+    with pytest.raises(ParseError, match="expected a string"):
+        embed(source, out)
+    # A run that fails at its first shard has written down what it was going to make.
+    write(source, ROWS)
+    with pytest.raises(RuntimeError):
+        embed(source, out, Interrupted(0, RuntimeError()))
+    assert (out / "unfinished.json").exists()
+    embed(source, out, "fake:17")
+    embed(source, tmp_path / "whole", "fake:17")
+    assert contents(out) == contents(tmp_path / "whole")
+
+
 def test_a_folder_of_other_files_is_refused(tmp_path: Path) -> None:
     source = write(tmp_path / "c.jsonl", ROWS)
     (tmp_path / "out").mkdir()

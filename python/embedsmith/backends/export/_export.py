@@ -16,6 +16,7 @@ from embedsmith.backends._export_manifest import ExportManifest
 from embedsmith.backends._resolve import locate_model
 from embedsmith.backends._sample_texts import sample_texts
 from embedsmith.backends._texts import checked_texts
+from embedsmith.backends._token_rows import TokenReader, reading_with
 from embedsmith.backends._transformer_folder import TransformerFolder
 from embedsmith.backends.export._folder import (
     check_target,
@@ -163,6 +164,7 @@ def export_model(
         "truncate_dim": truncate_dim,
     }
     source = TransformerFolder.read(found.path, **changes)
+    _check_tokenizer(source)
     original = _Original(found, device, changes)
     stored = {"BF16": "bf16", "F16": "fp16"}.get(_stored(source), precision)
     asked = Tolerance.of(stored if precision == "fp32" else precision, tolerance)
@@ -188,6 +190,16 @@ def export_model(
         manifest.write(aside)
     original.encoder.close()
     return ExportResult(folder, manifest)
+
+
+def _check_tokenizer(source: TransformerFolder) -> None:
+    """Refuse a tokenizer that cannot be used, by the name of the model's own file."""
+    file, space = source.tokenizer_files[0], source.space
+    with reading_with(str(file)):
+        tokenizer = require("tokenizers", extra="onnx", feature=FEATURE).Tokenizer.from_file(
+            str(file)
+        )
+    TokenReader(tokenizer, max_tokens=space.max_tokens, side=space.truncation_side, where=str(file))
 
 
 def write_export(

@@ -122,6 +122,35 @@ def test_what_stood_there_comes_back_after_a_stop_between_the_two_renames(
     assert list(tmp_path.iterdir()) == [target]
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda tokenizer: tokenizer["model"]["vocab"].update(unheard=400),
+            "has ids up to 400, .* for 400 ids, from 0 on: they are of two models. Copy both",
+        ),
+        (
+            lambda tokenizer: tokenizer["added_tokens"].append({"id": 999, "content": "<new>"}),
+            "has ids up to 999",
+        ),
+        (lambda tokenizer: tokenizer.pop("model"), "cannot be used: Model missing"),
+    ],
+    ids=["a word too many", "a token too many", "no model"],
+)
+def test_a_tokenizer_that_does_not_fit_is_refused_by_its_name_before_anything_is_written(
+    model: Path, tmp_path: Path, change: Callable[[Any], Any], said: str
+) -> None:
+    file = model / "tokenizer.json"
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+    told: list[str] = []
+    with pytest.raises(ModelError, match=said) as error:
+        export(model, tmp_path / "out", progress=told.append)
+    assert str(file) in str(error.value)
+    assert told == []
+
+
 def test_a_full_disk_is_said_and_leaves_nothing(model: Path, tmp_path: Path) -> None:
     script = (
         "import resource, signal, sys\n"
@@ -271,6 +300,32 @@ def test_calibration_texts_are_read_by_the_line(tmp_path: Path) -> None:
         read_texts(lines)
     with pytest.raises(ParseError, match="cannot be read"):
         read_texts(tmp_path / "none.txt")
+
+
+def test_calibration_texts_are_read_as_editors_on_all_systems_write_them(tmp_path: Path) -> None:
+    lines, rows = tmp_path / "a.txt", tmp_path / "a.jsonl"
+    lines.write_bytes("\ufeffone\r\nline\u2028separator\x0b\x85\r\n".encode())
+    assert read_texts(lines) == ["one", "line\u2028separator\x0b\x85"]
+    rows.write_bytes('\ufeff{"text": "line\u2028separator"}\r\n'.encode())
+    assert read_texts(rows) == ["line\u2028separator"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b'"fine"\n{"text": "\\ud83d cut"}', r":2:1: the text holds a lone surrogate U\+D83D"),
+        (b'{"text": ' + b"[" * 100_000, ":1:1: JSON that cannot be read"),
+        (b'{"text": "x", "n": ' + b"1" * 5000 + b"}", ":1:1: JSON that cannot be read"),
+        (b'{"text": "\xff"}', "cannot be read"),
+    ],
+)
+def test_a_calibration_file_that_cannot_be_read_names_the_line(
+    tmp_path: Path, line: bytes, said: str
+) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(line)
+    with pytest.raises(ParseError, match=rf"a\.jsonl ?{said}"):
+        read_texts(file)
 
 
 def test_the_sample_has_texts_of_all_lengths() -> None:

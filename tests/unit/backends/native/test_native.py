@@ -264,7 +264,8 @@ def test_another_models_weights_under_a_known_name_are_refused(copied):
         ({"num_attention_heads": 48}, "heads of 32, 64 and 128"),
         ({"num_hidden_layers": 7}, "no tensor .*encoder.layer.6"),
         ({"intermediate_size": 1024}, "config.json asks for"),
-        ({"vocab_size": 30000}, "of shape"),
+        ({"vocab_size": 40000}, "of shape"),
+        ({"vocab_size": 30000}, "promises weights for 30000 ids"),
         ({"hidden_act": "mish"}, "mish"),
         ({"hidden_size": 10**9}, "."),
         ({"max_position_embeddings": 100}, "."),
@@ -299,14 +300,24 @@ def test_weights_that_are_no_numbers_are_a_named_error(copied):
 
 def test_a_tokenizer_of_another_model_is_refused(copied):
     file = copied / "tokenizer.json"
-    tokenizer = json.loads(file.read_text())
+    whole = file.read_text()
+    tokenizer = json.loads(whole)
     tokenizer["model"]["vocab"] |= {f"word{i}": 30522 + i for i in range(100)}
     file.write_text(json.dumps(tokenizer))
-    with pytest.raises(ModelError, match="they are of two models"):
-        NativeEncoder(copied, precision="f32").encode(["a text"], role="query")
+    with pytest.raises(ModelError, match=r"ids up to 30621, .* they are of two models\. Copy both"):
+        NativeEncoder(copied, precision="f32")
+    # Where no backend could run it, the one that is taken says why and advises no other.
+    with pytest.raises(ModelError, match=r"ids up to 30621, .*Copy both from the same model"):
+        load_encoder(str(copied), cache=False).encode(["a text"], role="query")
+    # Exchanged after it was opened.
+    file.write_text(whole)
+    encoder = NativeEncoder(copied, precision="f32")
+    file.write_text(json.dumps(tokenizer))
+    with pytest.raises(ModelError, match="knows 30622 tokens and its weights 30522"):
+        encoder.encode(["a text"], role="query")
     file.write_text('{"version": "1.0"')
     with pytest.raises(ModelError, match="tokenizer.json"):
-        NativeEncoder(copied, precision="f32").encode(["a text"], role="query")
+        NativeEncoder(copied, precision="f32")
 
 
 def test_token_ids_that_no_tokenizer_gave_are_refused(exact):
