@@ -380,8 +380,8 @@ class EmbeddingStore:
                 raise self._damaged(str(error)) from error
             else:
                 fix = (
-                    "Make its folder writable, name another one with cache=... (--cache), "
-                    "or pass cache=False (--no-cache)."
+                    "Make its folder writable, free space there, name another one with cache=... "
+                    "(--cache), or pass cache=False (--no-cache)."
                 )
             msg = f"The embedding cache {self.path} cannot be {done}: {error}. {fix}"
             raise CacheError(msg) from error

@@ -29,6 +29,7 @@ from embedsmith.exceptions import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TextIO
 
 __all__ = ["EXIT_CODES_HELP", "ExitCode", "exit_code_of", "guarded", "print_error", "to_stdout"]
 
@@ -92,9 +93,31 @@ def exit_code_of(error: EmbedsmithError) -> ExitCode:
     return ExitCode.ENVIRONMENT
 
 
-def print_error(message: str) -> None:
-    """Write an error to stderr, without line breaks of ours: commands in it can be copied."""
-    sys.stderr.write(f"error: {message}\n")
+def print_error(message: str) -> bool:
+    """Write an error to stderr, without line breaks of ours: commands in it can be copied.
+
+    Returns
+    -------
+    bool
+        Whether that was possible.
+    """
+    return _say(f"error: {message}\n")
+
+
+def _say(text: str) -> bool:
+    """Write to stderr, and tell whether it took it: the disk of a log may be full.
+
+    The exit code has to reach whoever asked all the same; Python's own would read as a failed gate.
+    """
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        _drop(sys.stderr)
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -121,23 +144,24 @@ def guarded(*, debug: bool = False, kept: str = "") -> Iterator[None]:
         yield
     except EmbedsmithError as error:
         if debug or os.environ.get("EMBEDSMITH_DEBUG", "0") not in {"", "0"}:
-            traceback.print_exc()
+            _say(traceback.format_exc())
         print_error(str(error))
         raise SystemExit(int(exit_code_of(error))) from None
     except KeyboardInterrupt:
-        sys.stderr.write(f"\ninterrupted. {kept}".rstrip() + "\n")
+        _say(f"\ninterrupted. {kept}".rstrip() + "\n")
         raise SystemExit(int(ExitCode.INTERRUPTED)) from None
     except BrokenPipeError:
         # Who reads our output has seen enough: "| head" is no error.
-        _drop_stdout()
+        _drop(sys.stdout)
         raise SystemExit(int(ExitCode.OK)) from None
-    except Exception:  # noqa: BLE001 - nothing is carried on: it ends here, and says so
-        traceback.print_exc()
-        print_error(
+    except Exception as error:  # noqa: BLE001 - nothing is carried on: it ends here, and says so
+        said = _say(traceback.format_exc()) and print_error(
             "this is a bug in embedsmith, not in what you typed. "
             "Report it with the lines above and the command."
         )
-        raise SystemExit(int(ExitCode.BUG)) from None
+        # Where stderr cannot be written, it was the progress that could not.
+        silent = isinstance(error, OSError) and not said
+        raise SystemExit(int(ExitCode.ENVIRONMENT if silent else ExitCode.BUG)) from None
 
 
 @contextlib.contextmanager
@@ -158,7 +182,7 @@ def to_stdout() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        _drop_stdout()
+        _drop(sys.stdout)
         msg = (
             f"the output cannot be written: {error.strerror or error}. Free space where it goes, "
             "or send it elsewhere."
@@ -166,6 +190,6 @@ def to_stdout() -> Iterator[None]:
         raise OutputError(msg) from error
 
 
-def _drop_stdout() -> None:
+def _drop(stream: TextIO) -> None:
     """Let what is still buffered go nowhere: Python would fail over it once more at its exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedsmith._deps import require
@@ -28,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Always.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if sys.stderr is None:
+        # Closed by who started us (2>&-): progress and errors go nowhere, the exit code remains.
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end
     with guarded():
         # Checked here, so that the message is ours and not an ImportError of a module below.
         require("typer", extra="cli", feature="The command line")

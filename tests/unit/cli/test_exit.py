@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from embedsmith import exceptions
@@ -60,3 +64,24 @@ def test_an_error_that_is_a_bug_keeps_its_traceback_and_is_no_failed_gate(capsys
         1 / 0  # noqa: B018
     assert end.value.code == 70
     assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is full, as Linux has it")
+@pytest.mark.parametrize(
+    ("corpus", "redirected", "code"),
+    [
+        ("none.txt", "2>/dev/full", 3),
+        # Its progress cannot be written, and a full disk is the environment's.
+        ("c.txt", "2>/dev/full", 4),
+        ("c.txt", "2>&-", 0),
+    ],
+)
+def test_a_log_that_cannot_be_written_is_no_failed_gate(tmp_path, corpus, redirected, code):
+    (tmp_path / "c.txt").write_text("a text\n")
+    command = (
+        f"{sys.executable} -m embedsmith embed {corpus} --model fake:8 --no-cache --out out "
+        f"{redirected}"
+    )
+    shell = ["sh", "-c", command]
+    done = subprocess.run(shell, cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == code
