@@ -590,7 +590,10 @@ def test_arguments_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
 
 def test_workers_write_the_bytes_of_one(tmp_path: Path, caplog: Any) -> None:
-    source = write(tmp_path / "c.jsonl", [*ROWS, *((f"e{n}", f"more {n % 9}") for n in range(50))])
+    # Texts stand again where the shard they stand in first was written just before, or is not yet.
+    repeats = [(f"e{n}", f"more {n % 9}") for n in range(50)]
+    firsts = [(f"f{n}", ROWS[n][1]) for n in range(24)]
+    source = write(tmp_path / "c.jsonl", [*ROWS[:24], *firsts, *ROWS[24:], *repeats])
     embed(source, tmp_path / "one", threads=1)
     with caplog.at_level(logging.WARNING):
         run = embed(source, tmp_path / "two", threads=1, workers=2, progress=lambda _: None)
@@ -599,6 +602,15 @@ def test_workers_write_the_bytes_of_one(tmp_path: Path, caplog: Any) -> None:
     # Begun by two workers and ended by one: the folder knows how many threads each had.
     again = embed(source, tmp_path / "two", workers=1)
     assert again.n_shards_written == 0
+
+
+def test_a_worker_that_opens_another_model_is_refused(tmp_path: Path, monkeypatch: Any) -> None:
+    source = write(tmp_path / "c.jsonl", ROWS)
+    # As if libraries, or the folder behind the name, were others where the worker starts.
+    monkeypatch.setattr(_embed, "identity_of", lambda _: "another model's")
+    with pytest.raises(ClusterError, match=r"fake:16 is another model, .* another model's where"):
+        embed(source, tmp_path / "out", workers=2)
+    assert not list((tmp_path / "out").glob("*.safetensors"))
 
 
 def test_what_a_model_refuses_in_a_worker_is_raised_here(tmp_path: Path) -> None:
