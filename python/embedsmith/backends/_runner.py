@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from embedsmith._phrases import counted
 from embedsmith.backends._texts import excerpt
 from embedsmith.exceptions import DeviceMemoryError, EmbedsmithError, ModelError, NonFiniteError
 
@@ -62,7 +63,9 @@ class BatchRunner:
 
     def _pool(self) -> ThreadPoolExecutor:
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(self._in_flight, thread_name_prefix="batch")
+            self._threads = ThreadPoolExecutor(
+                self._in_flight, thread_name_prefix="embedsmith-batch"
+            )
         return self._threads
 
     def run(
@@ -85,7 +88,7 @@ class BatchRunner:
         """
         # A batch alone has nothing to run beside, and a thread would have to be woken for it. Not
         # for a service: what is paid for has to outlive an interrupt.
-        single = len(batches) == 1 and not hasattr(self._model, "halt")
+        single = len(batches) == 1 and not self._asks_a_service
         if self._in_flight > 1 and not single:
             yield from self._together(self._pool(), tokenized, batches, places)
             return
@@ -114,10 +117,12 @@ class BatchRunner:
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
             except KeyboardInterrupt as error:
                 if failure is not None:
-                    # Asked a second time to stop: what still runs is given up.
+                    # Asked a second time to stop: what still runs is given up, not waited for.
+                    self._give_up()
                     raise
                 failure = error
                 self._tell("halt")
+                self._say_waiting(len(running))
                 continue
             for task in done:
                 running.remove(task)
@@ -132,6 +137,24 @@ class BatchRunner:
                     self._tell("halt")
         if failure is not None:
             raise failure
+
+    def _give_up(self) -> None:
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None
+
+    def _say_waiting(self, n_running: int) -> None:
+        if self._asks_a_service:
+            _logger.warning(
+                "%s: %s under way, and paid for: waiting for the answers. Ctrl-C again gives them "
+                "up.",
+                self._model.name,
+                counted(n_running, "request"),
+            )
+
+    @property
+    def _asks_a_service(self) -> bool:
+        return hasattr(self._model, "halt")
 
     def _tell(self, what: str) -> None:
         """Tell a model that asks a service: a run begins, or nothing need be tried again."""

@@ -6,6 +6,7 @@ import contextlib
 import enum
 import os
 import sys
+import threading
 import traceback
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 __all__ = ["EXIT_CODES_HELP", "ExitCode", "exit_code_of", "guarded", "print_error", "to_stdout"]
+
+
+# How the threads are named in which batches and requests run.
+_WORKERS = ("embedsmith-batch", "embedsmith-synth")
 
 
 class ExitCode(enum.IntEnum):
@@ -149,6 +154,10 @@ def guarded(*, debug: bool = False, kept: str = "") -> Iterator[None]:
         raise SystemExit(int(exit_code_of(error))) from None
     except KeyboardInterrupt:
         _say(f"\ninterrupted. {kept}".rstrip() + "\n")
+        if any(thread.name.startswith(_WORKERS) for thread in threading.enumerate()):
+            # Given up by a second Ctrl-C. Python would wait for them before it ends: for a service
+            # that hangs, minutes. What is kept is written such that it survives kill -9.
+            os._exit(int(ExitCode.INTERRUPTED))
         raise SystemExit(int(ExitCode.INTERRUPTED)) from None
     except BrokenPipeError:
         # Who reads our output has seen enough: "| head" is no error.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from embedsmith._phrases import counted
 from embedsmith.backends.api._failure import Failure
 from embedsmith.exceptions import ServiceError
 from embedsmith.synthesis._journal import Kept
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     Progress = Callable[["Asked"], object]
 
 __all__ = ["Asked", "ask_all"]
+
+_logger = logging.getLogger(__name__)
 
 # So many refusals before any answer are no accident of single passages.
 _HOPELESS = 3
@@ -139,9 +143,17 @@ def _ask_missing(
                 _count(state, running.pop(future), future.result())
             _refuse_hopeless(model, state, requests, _HOPELESS)
             _show(state, model, progress)
-    except BaseException:
-        # Ctrl-C as well: what is under way is still waited for, and kept.
+    except BaseException as error:
+        # Whatever it is goes on its way below, Ctrl-C as well. Before, nothing more is asked, and
+        # what is under way, which will be billed, is waited for and kept in the journal.
         model.halt()
+        if isinstance(error, KeyboardInterrupt) and running:
+            _logger.warning(
+                "%s: %s under way, and paid for: waiting for the answers. Ctrl-C again gives them "
+                "up.",
+                model.name,
+                counted(len(running), "request"),
+            )
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

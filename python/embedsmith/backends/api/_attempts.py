@@ -128,9 +128,10 @@ class Attempts:
                 or waited_s + wait_s > self._options.patience_s
             ):
                 raise give_up(found, failed, wait_s)
-            _logger.warning(
-                "%s %s; the next request is sent in %.1f s.", self._who, found.reason, wait_s
-            )
+            if not self._halted.is_set():
+                _logger.warning(
+                    "%s %s; the next request is sent in %.1f s.", self._who, found.reason, wait_s
+                )
             self._backoff.hold(wait_s)
 
     def _attempt(
@@ -140,6 +141,8 @@ class Attempts:
         try:
             found = ask()
         except BaseException:
+            # Of any kind, Ctrl-C where the request runs in the caller's thread: it may have been
+            # read, and is counted as billed. The error itself goes on.
             self._meter.lost(reservation)
             raise
         if not isinstance(found, Failure):
