@@ -35,6 +35,10 @@ def written(body: Any) -> str:
     return f"Which day of the month are the fees of clause {clause} due?"
 
 
+def honestly(handler: Any, asked: Any) -> None:
+    handler.send(200, json.dumps(handler.state.answer(asked)).encode())
+
+
 def content(asked: Any) -> str:
     return json.dumps(asked.body, sort_keys=True)
 
@@ -77,7 +81,7 @@ def test_ctrl_c_twice_gives_up_what_hangs_and_what_was_answered_is_not_asked_aga
         for n in range(200 if kind == "embed" else 15)
     )
     (tmp_path / "c.jsonl").write_text("\n".join(lines))
-    server.tricks.extend([None] * 3)
+    server.tricks.extend([honestly] * 3)
     server.always = hang(HANG_S)
     process = start(kind, server, tmp_path)
     # Three are answered, and as many as may be under way at once hang.

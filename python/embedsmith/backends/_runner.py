@@ -111,9 +111,9 @@ class BatchRunner:
         failure: BaseException | None = None
         self._tell("resume")
         while running or (waiting and failure is None):
-            while waiting and failure is None and len(running) < self._in_flight:
-                running.add(threads.submit(self._whole, tokenized, waiting.popleft(), places))
             try:
+                while waiting and failure is None and len(running) < self._in_flight:
+                    running.add(threads.submit(self._whole, tokenized, waiting.popleft(), places))
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
             except KeyboardInterrupt as error:
                 if failure is not None:

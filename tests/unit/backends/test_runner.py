@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -145,6 +147,43 @@ def test_what_runs_beside_a_batch_that_fails_is_kept(tmp_path: Path) -> None:
         .n_cached
         == 1
     )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal to a thread")
+def test_an_interrupt_stops_a_service_s_model_and_keeps_what_is_under_way(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, told, both = Model(), [], threading.Barrier(2)
+    halted, caller = threading.Event(), threading.get_ident()
+    model.in_flight = 2
+
+    def halt() -> None:
+        told.append("halt")
+        halted.set()
+
+    def interrupted(texts, role):
+        # Two are under way; one of them has Ctrl-C pressed, and both are answered after it.
+        if both.wait(timeout=20) == 0:
+            # By now the caller waits for the two.
+            time.sleep(0.2)
+            signal.pthread_kill(caller, signal.SIGINT)
+        assert halted.wait(timeout=20)
+        return Model.encode_batch(model, texts, role)
+
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    model.halt = halt  # type: ignore[attr-defined]
+    model.resume = lambda: told.append("resume")  # type: ignore[attr-defined]
+    model.encode_batch = interrupted  # type: ignore[method-assign]
+    encoder = CachedEncoder(model, EmbeddingCache(tmp_path))
+    try:
+        with pytest.raises(KeyboardInterrupt), caplog.at_level(logging.WARNING):
+            encoder.encode(TEXTS[:8], role="document", batch_size=2)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert told == ["resume", "halt"]
+    assert "2 requests under way, and paid for" in caplog.text
+    kept = CachedEncoder(Model(), encoder.cache)
+    assert kept.encode(TEXTS[:8], role="document", batch_size=2).n_cached == 4
 
 
 def test_a_batch_beyond_the_memory_is_halved_once_and_the_run_goes_on(

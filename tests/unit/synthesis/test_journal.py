@@ -171,3 +171,24 @@ def test_the_key_is_nowhere(
         assert trace not in stream.getvalue()
         assert trace not in repr(raised.value)
         assert trace not in repr(made.report)
+
+
+def test_an_interrupt_goes_on_once_what_was_under_way_is_answered_and_kept(
+    server: Loopback, synthesize: Callable[..., Any], tmp_path: Path
+) -> None:
+    journal = tmp_path / "out" / "journal.jsonl"
+    pressed: list[bool] = []
+
+    def interrupt(_: Any) -> None:
+        if not pressed:
+            pressed.append(True)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        synthesize(journal=journal, in_flight=2, progress=interrupt)
+    n_asked = len(server.asked)
+    # Others would have been begun had it not stopped; and each that was is paid for and kept.
+    assert n_asked < 5
+    made = synthesize(journal=journal)
+    assert made.report["requests"]["answered_before"] == n_asked
+    assert len(server.asked) == 5
