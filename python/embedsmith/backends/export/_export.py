@@ -195,10 +195,9 @@ def export_model(
 def _check_tokenizer(source: TransformerFolder) -> None:
     """Refuse a tokenizer that cannot be used, by the name of the model's own file."""
     file, space = source.tokenizer_files[0], source.space
+    library = require("tokenizers", extra="onnx", feature=FEATURE)
     with reading_with(str(file)):
-        tokenizer = require("tokenizers", extra="onnx", feature=FEATURE).Tokenizer.from_file(
-            str(file)
-        )
+        tokenizer = library.Tokenizer.from_file(str(file))
     TokenReader(tokenizer, max_tokens=space.max_tokens, side=space.truncation_side, where=str(file))
 
 

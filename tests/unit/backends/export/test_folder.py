@@ -18,7 +18,13 @@ from embedsmith.backends._export_manifest import ExportManifest
 from embedsmith.backends._sample_texts import sample_texts
 from embedsmith.backends.export._folder import folder_aside
 from embedsmith.backends.export._texts import read_texts
-from embedsmith.exceptions import DataError, ModelError, OutputError, ParseError
+from embedsmith.exceptions import (
+    DataError,
+    MissingDependencyError,
+    ModelError,
+    OutputError,
+    ParseError,
+)
 from tests.unit.backends.export.conftest import make_export_model
 
 if TYPE_CHECKING:
@@ -149,6 +155,16 @@ def test_a_tokenizer_that_does_not_fit_is_refused_by_its_name_before_anything_is
         export(model, tmp_path / "out", progress=told.append)
     assert str(file) in str(error.value)
     assert told == []
+
+
+@pytest.mark.parametrize("library", ["tokenizers", "onnx"])
+def test_a_library_that_is_missing_is_named_and_not_the_model(
+    model: Path, tmp_path: Path, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingDependencyError, match=rf"needs '{library}'.*embedsmith\[onnx\]"):
+        export(model, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(model: Path, tmp_path: Path) -> None:
