@@ -31,6 +31,25 @@ def topk(
     progress: Callable[[int, int], object] | None = None,
     precision: str | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64], dict[str, Any]]: ...
+def topk_below(
+    queries: NDArray[np.float32],
+    corpus: NDArray[np.float32] | NDArray[np.uint16],
+    k: int,
+    metric: str,
+    at_most: NDArray[np.float64],
+    exclude: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
+    at_least: NDArray[np.float64] | None = None,
+    threads: int | None = None,
+    half: str | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]: ...
+def pair_scores(
+    queries: NDArray[np.float32],
+    corpus: NDArray[np.float32] | NDArray[np.uint16],
+    metric: str,
+    pairs: tuple[NDArray[np.int64], NDArray[np.int64]],
+    threads: int | None = None,
+    half: str | None = None,
+) -> NDArray[np.float64]: ...
 def pairs_above(
     corpus: NDArray[np.float32] | NDArray[np.uint16],
     threshold: float,

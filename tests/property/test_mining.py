@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import embedsmith as es
-from embedsmith.mining import _below, _scan
+from embedsmith.mining import _scan
 
 
 @st.composite
@@ -115,14 +115,13 @@ def test_negatives_are_those_of_a_loop_over_every_row(case: dict[str, Any]) -> N
 @given(case=cases())
 @settings(max_examples=80, deadline=None)
 def test_a_search_that_goes_on_in_small_steps_finds_the_same(case: dict[str, Any]) -> None:
-    before = (_scan._SPARE, _scan._DEEPER, _scan._WIDEST, _scan._CEILING_FROM, _below._QUERIES)
+    before = (_scan._SPARE, _scan._DEEPER, _scan._WIDEST)
     try:
-        _scan._SPARE, _scan._DEEPER, _scan._WIDEST, _scan._CEILING_FROM = 0, 1, 2, 1
-        _below._QUERIES = 2
+        _scan._SPARE, _scan._DEEPER, _scan._WIDEST = 0, 1, 2
         wanted = expected(case)
         assert lists(mined(case), len(wanted)) == wanted
     finally:
-        _scan._SPARE, _scan._DEEPER, _scan._WIDEST, _scan._CEILING_FROM, _below._QUERIES = before
+        _scan._SPARE, _scan._DEEPER, _scan._WIDEST = before
 
 
 @given(case=cases(), strategy=st.sampled_from(["top", "window", "random", "softmax", "stratified"]))

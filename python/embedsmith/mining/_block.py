@@ -8,22 +8,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embedsmith.mining._ceilings import Ceilings, ceilings_of
+from embedsmith.mining._found import ENDED, FILTERS, Candidates
 from embedsmith.mining._lists import RowLists
 from embedsmith.mining._sampling import chosen
-from embedsmith.mining._scan import FILTERS, Candidates, Scan, Wanted
+from embedsmith.mining._scan import Scan, Wanted
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from embedsmith._typing import F64Array, I64Array
+    from embedsmith._typing import F32Array, F64Array, I64Array
     from embedsmith.mining._data import MiningData
     from embedsmith.mining._embeddings import Embeddings
+    from embedsmith.mining._found import Found
     from embedsmith.mining._settings import Settings
     from embedsmith.mining._teacher import Teacher
 
-__all__ = ["ENDED", "Block", "Miner"]
+__all__ = ["Block", "Miner"]
 
-ENDED = ("enough", "corpus", "range_max", "min_score", "cross_encoder")
 _TEACHER_DEEPER = 8
 
 
@@ -88,6 +89,15 @@ class Miner:
     bm25: Any
     teacher: Teacher | None
 
+    @property
+    def most(self) -> int:
+        """How many candidates of a query are looked for."""
+        most = self.settings.survivors
+        if self.teacher is None:
+            return most
+        # It puts them in another order, so there have to be some to choose from.
+        return max(most, replace(self.settings, sampling_strategy="random").survivors)
+
     def units(self) -> tuple[I64Array, I64Array]:
         """Return the query of each unit, and its positive's place, -1 for all of them."""
         if self.settings.margin_to != "each":
@@ -121,12 +131,19 @@ class Miner:
             ceilings = ceilings_of(self.settings, self._taught(owner, anchors.rows), anchors)
         nothing = Ceilings(np.full(len(queries), np.inf), np.zeros(len(queries), dtype=np.int64))
         wanted = Wanted(
-            self.embeddings.queries[queries],
+            self._vectors_of(queries),
             self.excluded.take(queries),
             positives,
             ceilings if self.teacher is None else nothing,
         )
         return self._filled(queries, wanted, ceilings)
+
+    def _vectors_of(self, queries: I64Array) -> F32Array:
+        """Return the queries' embeddings, as they lie where the queries follow each other."""
+        first, last = int(queries[0]), int(queries[-1]) + 1
+        if last - first == len(queries) and (np.diff(queries) == 1).all():
+            return self.embeddings.queries[first:last]
+        return self.embeddings.queries[queries]
 
     def _filled(self, queries: I64Array, wanted: Wanted, ceilings: Ceilings) -> Block:
         count, width = len(queries), self.settings.num_negatives
@@ -141,10 +158,10 @@ class Miner:
             taken=np.zeros((count, len(FILTERS)), dtype=np.int64),
             ended=np.zeros(count, dtype=np.int64),
         )
-        most = self.settings.survivors
-        if self.teacher is not None:
-            # It puts them in another order, so there have to be some to choose from.
-            most = max(most, replace(self.settings, sampling_strategy="random").survivors)
+        most = self.most
+        if self.teacher is None and self.bm25 is None:
+            self._choose_all(out, queries, self.scan.run(wanted, most))
+            return out
         deepest = most * _TEACHER_DEEPER
         left = np.arange(count)
         while left.size:
@@ -154,7 +171,8 @@ class Miner:
                 wanted.positives.take(left),
                 Ceilings(wanted.ceilings.values[left], wanted.ceilings.rules[left]),
             )
-            found = self.scan.run(part, most)
+            all_found = self.scan.run(part, most)
+            found = [all_found.at(place) for place in range(len(left))]
             lexical = self._lexical(queries[left], part, found, most)
             short = []
             for place, candidates, words in zip(left.tolist(), found, lexical, strict=True):
@@ -168,6 +186,26 @@ class Miner:
         if self.teacher is not None:
             self.teacher.forget()
         return out
+
+    def _choose_all(self, out: Block, queries: I64Array, found: Found) -> None:
+        """Write all units' negatives into the block, where the scan alone decides."""
+        out.taken[:], out.ended[:] = found.taken, found.ended
+        if self.settings.sampling_strategy == "top":
+            width = out.rows.shape[1]
+            out.rows[:], out.scores[:] = found.rows[:, :width], found.scores[:, :width]
+            out.ranks[:] = found.ranks[:, :width]
+            return
+        for place, query in enumerate(queries.tolist()):
+            count = found.counts[place]
+            rows, scores = found.rows[place, :count], found.scores[place, :count]
+            picked = chosen(self.settings, scores, int(self.query_keys[query]), self._keys(rows))
+            slots = np.arange(len(picked))
+            out.rows[place, slots], out.scores[place, slots] = rows[picked], scores[picked]
+            out.ranks[place, slots] = found.ranks[place, picked]
+
+    def _keys(self, rows: I64Array) -> npt.NDArray[np.uint64]:
+        """Return what draws know rows by."""
+        return rows.astype(np.uint64) if self.doc_keys is None else self.doc_keys[rows]
 
     def _choose(
         self,
@@ -193,8 +231,8 @@ class Miner:
             ordering = taught
             if ended == "enough" and len(rows) < self.settings.num_negatives:
                 ended = "cross_encoder"
-        keys = rows.astype(np.uint64) if self.doc_keys is None else self.doc_keys[rows]
-        picked = chosen(self.settings, ordering, int(self.query_keys[query]), keys)
+        key = int(self.query_keys[query])
+        picked = chosen(self.settings, ordering, key, self._keys(rows))
         slots = np.arange(len(picked))
         out.rows[place, slots], out.scores[place, slots] = rows[picked], scores[picked]
         out.ranks[place, slots], out.teacher_scores[place, slots] = ranks[picked], taught[picked]
@@ -236,7 +274,9 @@ class Miner:
             own = row[(row >= 0) & ~np.isin(row, wanted.excluded.at(place))][:deepest]
             lists.append(own[: self.settings.range_max])
         ranked = RowLists.of(lists)
-        scores = self.embeddings.corpus.pair_scores(wanted.queries, ranked)
+        scores = self.embeddings.corpus.pair_scores(
+            wanted.queries, ranked, threads=self.scan.threads
+        )
         merged = []
         for place, dense in enumerate(found):
             own = scores[ranked.offsets[place] : ranked.offsets[place + 1]]

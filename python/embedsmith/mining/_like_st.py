@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedsmith.exceptions import ShapeError
-from embedsmith.mining._block import ENDED, Block
+from embedsmith.mining._block import Block
+from embedsmith.mining._found import ENDED, FILTERS
 from embedsmith.mining._sampling import chosen
-from embedsmith.mining._scan import FILTERS
 
 if TYPE_CHECKING:
     from embedsmith._typing import F32Array, I64Array

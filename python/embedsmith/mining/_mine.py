@@ -10,15 +10,16 @@ import numpy as np
 from embedsmith._validate import as_count, as_progress
 from embedsmith.backends import Bm25
 from embedsmith.exceptions import ShapeError
-from embedsmith.mining._block import ENDED, Block, Miner
+from embedsmith.mining._block import Block, Miner
 from embedsmith.mining._checkpoint import Checkpoint
 from embedsmith.mining._data import as_mining_data
 from embedsmith.mining._embeddings import Prompts, as_embeddings
 from embedsmith.mining._excluded import excluded_rows
+from embedsmith.mining._found import ENDED, FILTERS
 from embedsmith.mining._like_st import st_block
 from embedsmith.mining._report import identity_of, report_of
 from embedsmith.mining._result import MinedNegatives
-from embedsmith.mining._scan import FILTERS, Scan
+from embedsmith.mining._scan import PLACES, Scan, first_width
 from embedsmith.mining._settings import MarginTo, Pool, Settings, Strategy, choice
 from embedsmith.mining._teacher import Teacher
 from embedsmith.mining._texts import Shingles, keys_of
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["mine_hard_negatives"]
 
 _RETRIEVERS = ("dense", "bm25")
-_BLOCK = 2_048
+# Queries that are searched together: the corpus is read and coded once for each block.
+_BLOCK = 20_480
 
 
 def mine_hard_negatives(
@@ -255,13 +257,15 @@ def mine_hard_negatives(
         pool=pool,
     )
     identity = identity_of(miner, pool, names, hashed=checkpoint is not None)
-    keeper = None if checkpoint is None else Checkpoint(checkpoint, identity)
+    size = _block_size(miner)
+    keeper = None if checkpoint is None else Checkpoint(checkpoint, {**identity, "block": size})
     queries, own = miner.units()
     parts = list(
         _blocks(
             miner,
             queries,
             own,
+            size=size,
             pool=pool,
             keeper=keeper,
             threads=threads,
@@ -329,7 +333,9 @@ def _miner(
         scan=scan,
         excluded=excluded.rows,
         positives=data.positives,
-        positive_scores=vectors.corpus.pair_scores(vectors.queries, data.positives),
+        positive_scores=vectors.corpus.pair_scores(
+            vectors.queries, data.positives, threads=threads
+        ),
         query_keys=np.arange(len(data), dtype=np.uint64) if by_id is None else by_id,
         doc_keys=doc_keys,
         bm25=bm25,
@@ -341,18 +347,25 @@ def _miner(
     return miner, excluded
 
 
+def _block_size(miner: Miner) -> int:
+    """Return how many queries are searched together, so that their rows fit in little memory."""
+    width = first_width(miner.settings, miner.most)
+    return max(1, min(_BLOCK, PLACES // width))
+
+
 def _blocks(
     miner: Miner,
     queries: I64Array,
     own: I64Array,
     *,
+    size: int,
     pool: str,
     keeper: Checkpoint | None,
     threads: int | None,
     progress: Progress | None,
 ) -> Iterator[Block]:
-    for number, first in enumerate(range(0, len(queries), _BLOCK)):
-        part = slice(first, min(first + _BLOCK, len(queries)))
+    for number, first in enumerate(range(0, len(queries), size)):
+        part = slice(first, min(first + size, len(queries)))
         block = None if keeper is None else keeper.read(number)
         if block is None:
             if pool == "st":

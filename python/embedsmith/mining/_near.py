@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["near_by_cosine", "near_by_shingles"]
 
-_PAIRS = 8_192
+_PAIRS = 2_048
 
 
 def near_by_cosine(

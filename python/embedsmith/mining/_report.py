@@ -9,7 +9,7 @@ import numpy as np
 
 from embedsmith._core import __version__
 from embedsmith.exceptions import DataError
-from embedsmith.mining._scan import FILTERS
+from embedsmith.mining._found import FILTERS
 from embedsmith.mining._texts import keys_of
 
 if TYPE_CHECKING:

@@ -1,17 +1,18 @@
 """Candidates of each query, best first, with the filters at work while the corpus is searched.
 
-A query that finds too few goes on from where it stopped, alone: those that have enough are not
+Ceilings act within the search: rows above a query's own are counted there, and never come back. A
+query that finds too few goes on from where it stopped, alone: those that have enough are not
 searched again, and rows seen before are excluded from the scan instead of being asked for anew.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedsmith.mining._below import best_below
+from embedsmith.mining._found import ENDED, FILTERS, KEPT, UNTESTED, Candidates, Found
 from embedsmith.mining._lists import RowLists
 from embedsmith.mining._near import near_by_cosine, near_by_shingles
 
@@ -24,28 +25,16 @@ if TYPE_CHECKING:
     from embedsmith.mining._texts import Shingles
     from embedsmith.mining._vectors import CorpusVectors
 
-__all__ = ["FILTERS", "Candidates", "Scan", "Wanted"]
+__all__ = ["PLACES", "Scan", "Wanted", "first_width"]
 
-# In the order in which they take; a row counts for the first that takes it.
-FILTERS = (
-    "range_min",
-    "absolute_margin",
-    "relative_margin",
-    "max_score",
-    "min_score",
-    "near_duplicate",
-    "shingle_similarity",
-    "repeated_text",
-)
-_KEPT, _UNTESTED = -1, -2
 _CODE = {name: code for code, name in enumerate(FILTERS)}
-_RULE_CODES = np.array([_KEPT, 1, 2, 3])
+_RULE_CODES = np.array([KEPT, 1, 2, 3])
 
 _SPARE = 5
 _DEEPER = 4
 _WIDEST = 2_048
-# From here on, a query that is still above its ceiling is looked up below it.
-_CEILING_FROM = 64
+# Rows of all queries together that one search returns: some 100 MB, with what is known of them.
+PLACES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -66,16 +55,10 @@ class Wanted:
     ceilings: Ceilings
 
 
-@dataclass
-class Candidates:
-    """What one query found: rows in order, until there were enough or there were no more."""
-
-    rows: list[int] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    ranks: list[int] = field(default_factory=list)
-    taken: I64Array = field(default_factory=lambda: np.zeros(len(FILTERS), dtype=np.int64))
-    ended: str = ""
-    texts: set[int] = field(default_factory=set)
+def first_width(settings: Settings, most: int) -> int:
+    """Return how many rows a query is searched for at first, to find ``most``."""
+    width = settings.range_min + most + _SPARE
+    return width if settings.range_max is None else min(width, settings.range_max)
 
 
 @dataclass(frozen=True)
@@ -98,158 +81,101 @@ class Scan:
     shingles: Shingles | None
     threads: int | None
 
-    def run(self, wanted: Wanted, most: int) -> list[Candidates]:
+    def run(self, wanted: Wanted, most: int) -> Found:
         """Return up to ``most`` candidates for each query, fewer only if there are no more."""
-        found = [Candidates() for _ in range(len(wanted.queries))]
-        pending = np.arange(len(found))
+        found = Found.nothing(len(wanted.queries), most)
+        pending = np.arange(len(wanted.queries))
         seen = wanted.excluded
-        depth = 0
-        width = self.settings.range_min + most + _SPARE
-        if self.settings.range_max is not None:
-            width = min(width, self.settings.range_max)
+        depth, width, limit = 0, first_width(self.settings, most), self.settings.range_max
         while pending.size:
-            hits = self.vectors.search(wanted.queries[pending], width, seen, threads=self.threads)
-            ranks = np.broadcast_to(depth + np.arange(hits.rows.shape[1]), hits.rows.shape)
-            states = [found[one] for one in pending.tolist()]
-            self._judge(
-                wanted, states, pending, most, rows=hits.rows, scores=hits.exact, ranks=ranks
+            # Not copied as long as all are in it.
+            queries = wanted.queries
+            hits = self.vectors.search_below(
+                queries if len(pending) == len(queries) else queries[pending],
+                width,
+                seen,
+                wanted.ceilings.values[pending],
+                threads=self.threads,
             )
-            depth += hits.rows.shape[1]
-            last = hits.exact[:, -1]
+            if not depth:
+                self._count_above(found, wanted, hits.above)
+            rows = hits.rows
+            ranks = (hits.above + depth)[:, None] + np.arange(rows.shape[1])
+            if limit is not None:
+                rows = np.where(ranks < limit, rows, -1)
+            self._judge(wanted, found, pending, pending, rows=rows, scores=hits.exact, ranks=ranks)
+            depth += rows.shape[1]
+            last = np.where(rows >= 0, hits.exact, np.inf).min(axis=1)
             over = hits.rows[:, -1] < 0
-            self._end(found, pending, most=most, last=last, over=over, depth=depth)
-            left = np.array([not found[one].ended for one in pending.tolist()], dtype=bool)
-            seen = seen.joined(RowLists.of([row[row >= 0] for row in hits.rows])).take(
-                np.flatnonzero(left)
-            )
-            pending, last = pending[left], last[left]
-            high = last > wanted.ceilings.values[pending]
-            if high.any() and depth >= _CEILING_FROM:
-                places = np.flatnonzero(high)
-                below = pending[places]
-                self._below(wanted, found, below, seen.take(places), most=most, depth=depth)
-                seen, pending = seen.take(np.flatnonzero(~high)), pending[~high]
-            width = min(width * _DEEPER, _WIDEST)
-            if self.settings.range_max is not None:
-                width = min(width, max(self.settings.range_max - depth, 1))
+            total = hits.above + depth - (hits.rows < 0).sum(axis=1)
+            self._end(found, pending, last=last, over=over, total=total)
+            left = np.flatnonzero(found.ended[pending] < 0)
+            pending = pending[left]
+            if pending.size:
+                offsets = np.arange(len(left) + 1) * rows.shape[1]
+                seen = seen.take(left).joined(RowLists(offsets, hits.rows[left].reshape(-1)))
+                width = min(width * _DEEPER, _WIDEST, max(PLACES // pending.size, width))
         return found
 
     def passing(
         self, wanted: Wanted, place: int, rows: I64Array, scores: F64Array, most: int
     ) -> Candidates:
         """Return what passes all filters of the rows that another retriever found for a query."""
-        state = Candidates()
-        ranks = np.arange(len(rows))[None]
-        who = np.array([place])
-        self._judge(wanted, [state], who, most, rows=rows[None], scores=scores[None], ranks=ranks)
-        return state
+        found, only = Found.nothing(1, most), np.zeros(1, dtype=np.int64)
+        who, ranks = np.array([place]), np.arange(len(rows))[None]
+        self._judge(wanted, found, only, who, rows=rows[None], scores=scores[None], ranks=ranks)
+        return found.at(0)
+
+    def _count_above(self, found: Found, wanted: Wanted, above: I64Array) -> None:
+        """Count rows above the ceilings for what takes them: ``range_min``, then the rule."""
+        if self.settings.range_max is not None:
+            above = np.minimum(above, self.settings.range_max)
+        skipped = np.minimum(above, self.settings.range_min)
+        found.taken[:, _CODE["range_min"]] += skipped
+        places = np.flatnonzero(above > skipped)
+        rules = _RULE_CODES[wanted.ceilings.rules[places]]
+        found.taken[places, rules] += (above - skipped)[places]
 
     def _end(
         self,
-        found: list[Candidates],
+        found: Found,
         pending: I64Array,
         *,
-        most: int,
         last: F64Array,
         over: BoolArray,
-        depth: int,
+        total: I64Array,
     ) -> None:
+        """Note why queries are at an end: ``total`` rows were seen, the ``last`` scores so."""
         floor, limit = self.settings.min_score, self.settings.range_max
-        for place, one in enumerate(pending.tolist()):
-            if len(found[one].rows) >= most:
-                found[one].ended = "enough"
-            elif over[place]:
-                found[one].ended = "corpus"
-            elif floor is not None and last[place] < floor:
-                found[one].ended = "min_score"
-            elif limit is not None and depth >= limit:
-                found[one].ended = "range_max"
-
-    def _below(
-        self,
-        wanted: Wanted,
-        found: list[Candidates],
-        places: I64Array,
-        seen: RowLists,
-        *,
-        most: int,
-        depth: int,
-    ) -> None:
-        """Finish queries whose best rows are all above the ceiling."""
-        skip, limit = self.settings.range_min, self.settings.range_max
-        # Nothing above the ceiling is a candidate; its rows only count.
-        amount = 4 * most + skip + 32
-        while places.size:
-            results = best_below(
-                wanted.queries[places],
-                self.vectors,
-                wanted.ceilings.values[places],
-                seen,
-                amount,
-            )
-            again = []
-            for place, (one, below) in enumerate(zip(places.tolist(), results, strict=True)):
-                state = Candidates(taken=found[one].taken.copy())
-                state.taken[_RULE_CODES[wanted.ceilings.rules[one]]] += below.n_above
-                start = depth + below.n_above
-                ranks = start + np.arange(len(below.rows))
-                if limit is not None:
-                    ranks = ranks[ranks < limit]
-                within = slice(len(ranks))
-                self._judge(
-                    wanted,
-                    [state],
-                    np.array([one]),
-                    most,
-                    rows=below.rows[None, within],
-                    scores=below.scores[None, within],
-                    ranks=ranks[None],
-                )
-                floor = self.settings.min_score
-                last = below.scores[len(ranks) - 1] if len(ranks) else np.inf
-                if len(state.rows) >= most:
-                    state.ended = "enough"
-                elif limit is not None and start + len(below.rows) >= limit:
-                    state.ended = "range_max"
-                elif below.is_all:
-                    state.ended = "corpus"
-                elif floor is not None and last < floor:
-                    state.ended = "min_score"
-                else:
-                    again.append(place)
-                    continue
-                found[one] = state
-            rest = np.array(again, dtype=np.int64)
-            places, seen = places[rest], seen.take(rest)
-            amount *= 8
+        never = np.zeros(len(pending), dtype=bool)
+        reached = never if limit is None else total >= limit
+        reasons = {
+            "enough": found.counts[pending] >= found.rows.shape[1],
+            "corpus": over & ~reached,
+            "min_score": never if floor is None else last < floor,
+            "range_max": reached,
+        }
+        codes = [ENDED.index(name) for name in reasons]
+        found.ended[pending] = np.select(list(reasons.values()), codes, default=-1)
 
     def _judge(
         self,
         wanted: Wanted,
-        states: list[Candidates],
+        found: Found,
+        places: I64Array,
         who: I64Array,
-        most: int,
         *,
         rows: I64Array,
         scores: F64Array,
         ranks: npt.NDArray[np.int64],
     ) -> None:
-        """Put what passes all filters into the queries' states; count what each filter takes."""
+        """Add what passes all filters to ``places`` of what is found; count what filters take."""
         if not rows.size:
             return
         codes = self._cheap(wanted, who, rows, scores, ranks)
-        self._drop_kept_before(states, rows, codes)
-        need = np.array([most - len(state.rows) for state in states])
-        self._costly(wanted, who, rows, codes, need)
-        for place, state in enumerate(states):
-            self._collect(
-                state,
-                most,
-                rows=rows[place],
-                scores=scores[place],
-                ranks=ranks[place],
-                codes=codes[place],
-            )
+        self._drop_kept_before(found, places, rows, codes)
+        self._costly(wanted, who, rows, codes, found.rows.shape[1] - found.counts[places])
+        found.take_in(places, rows=rows, scores=scores, ranks=ranks, verdicts=codes)
 
     def _cheap(
         self,
@@ -259,7 +185,7 @@ class Scan:
         scores: F64Array,
         ranks: npt.NDArray[np.int64],
     ) -> I64Array:
-        codes = np.full(rows.shape, _UNTESTED, dtype=np.int64)
+        codes = np.full(rows.shape, UNTESTED, dtype=np.int64)
         floor = self.settings.min_score
         if floor is not None:
             codes[scores < floor] = _CODE["min_score"]
@@ -275,14 +201,14 @@ class Scan:
         """Test, in order, only as many as may be needed."""
         there = rows >= 0
         while True:
-            have = (codes == _KEPT).sum(axis=1)
-            untested = there & (codes == _UNTESTED)
+            have = (codes == KEPT).sum(axis=1)
+            untested = there & (codes == UNTESTED)
             due = untested & (np.cumsum(untested, axis=1) <= (need - have)[:, None])
             if not due.any():
                 return
             place, column = np.nonzero(due)
             candidates, owners = rows[due], who[place]
-            verdict = np.full(len(candidates), _KEPT, dtype=np.int64)
+            verdict = np.full(len(candidates), KEPT, dtype=np.int64)
             if self.shingles is not None and self.settings.shingle_similarity is not None:
                 near = near_by_shingles(
                     self.shingles,
@@ -304,47 +230,25 @@ class Scan:
             codes[place, column] = verdict
             self._drop_repeats(rows, codes)
 
-    def _drop_kept_before(self, states: list[Candidates], rows: I64Array, codes: I64Array) -> None:
+    def _drop_kept_before(
+        self, found: Found, places: I64Array, rows: I64Array, codes: I64Array
+    ) -> None:
         """Drop rows whose text a query has from an earlier part of the scan."""
         if self.text_keys is None:
             return
-        for place, state in enumerate(states):
-            if state.texts:
-                keys = self.text_keys[rows[place]]
-                again = np.isin(keys, np.fromiter(state.texts, np.uint64, len(state.texts)))
-                codes[place, again & (codes[place] == _UNTESTED)] = _CODE["repeated_text"]
+        for line in np.flatnonzero(found.counts[places]).tolist():
+            place = places[line]
+            kept = self.text_keys[found.rows[place, : found.counts[place]]]
+            again = np.isin(self.text_keys[rows[line]], kept)
+            codes[line, again & (codes[line] == UNTESTED)] = _CODE["repeated_text"]
 
     def _drop_repeats(self, rows: I64Array, codes: I64Array) -> None:
         """Keep the first of the rows of a query that have the same text."""
         if self.text_keys is None:
             return
-        place, column = np.nonzero(codes == _KEPT)
+        place, column = np.nonzero(codes == KEPT)
         keys = self.text_keys[rows[place, column]]
         order = np.lexsort((column, keys, place))
         same = (np.diff(keys[order]) == 0) & (np.diff(place[order]) == 0)
         again = order[1:][same]
         codes[place[again], column[again]] = _CODE["repeated_text"]
-
-    def _collect(
-        self,
-        into: Candidates,
-        most: int,
-        *,
-        rows: I64Array,
-        scores: F64Array,
-        ranks: npt.NDArray[np.int64],
-        codes: I64Array,
-    ) -> None:
-        for row, score, rank, code in zip(
-            rows.tolist(), scores.tolist(), ranks.tolist(), codes.tolist(), strict=True
-        ):
-            if row < 0 or len(into.rows) >= most or code == _UNTESTED:
-                return
-            if code != _KEPT:
-                into.taken[code] += 1
-                continue
-            if self.text_keys is not None:
-                into.texts.add(int(self.text_keys[row]))
-            into.rows.append(row)
-            into.scores.append(score)
-            into.ranks.append(rank + 1)

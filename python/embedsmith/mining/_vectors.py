@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from embedsmith._core import pair_scores, topk_below
 from embedsmith._validate import CorpusMatrix, Exclusions, as_corpus
 from embedsmith.bulk import EmbeddingFolder
 from embedsmith.exceptions import DataError, NonFiniteError, ShapeError
-from embedsmith.search import topk
+from embedsmith.search._best import rounded
+from embedsmith.search._shards import as_shards, topk_shards
+from embedsmith.search._topk import search_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,12 +22,12 @@ if TYPE_CHECKING:
     from embedsmith._typing import F32Array, F64Array, I64Array, Metric
     from embedsmith.mining._lists import RowLists
     from embedsmith.search import TopK
+    from embedsmith.search._shards import Shards
 
-__all__ = ["CorpusVectors", "opened"]
+__all__ = ["CorpusVectors", "HitsBelow", "opened"]
 
 _BLOCK_BYTES = 12 << 20
-# Rows that a group of queries is scored with at once: each query gets all of the group's.
-_GROUP_ROWS = 64
+_GATHERED_BYTES = 16 << 20
 
 
 def opened(argument: str, value: Any) -> Any:
@@ -50,6 +53,24 @@ def opened(argument: str, value: Any) -> Any:
         raise DataError(msg) from error
 
 
+class HitsBelow(NamedTuple):
+    """The best rows of each query that score at most its ceiling.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_queries, width), int64
+        -1 where no row is left.
+    exact : ndarray of that shape, float64
+        Canonical scores; ``-inf`` there.
+    above : ndarray of shape (n_queries,), int64
+        How many rows score more, excluded ones not counted.
+    """
+
+    rows: I64Array
+    exact: F64Array
+    above: I64Array
+
+
 class CorpusVectors:
     """Rows of embeddings in one matrix or in the shards of a folder."""
 
@@ -63,13 +84,12 @@ class CorpusVectors:
             self._scales = source.scales
         else:
             parts = [source]
-            self._target = None
+            # A map that would fill the memory is searched part by part.
+            self._target = source if isinstance(source, np.memmap) else None
         if self._scales is not None:
             self._parts = [CorpusMatrix(part, "int8") for part in parts]
         else:
             self._parts = [as_corpus(argument, part) for part in parts]
-        if self._target is None:
-            self._target = source if isinstance(source, np.memmap) else _searchable(self._parts[0])
         self._starts = np.cumsum([0, *(len(part.values) for part in self._parts)])
         self.dim = int(self._parts[0].values.shape[1])
         if not len(self):
@@ -83,8 +103,56 @@ class CorpusVectors:
         self, queries: F32Array, k: int, excluded: RowLists | None, *, threads: int | None
     ) -> TopK:
         """Return the best rows for each query, but for those that are excluded."""
-        lists = None if excluded is None else Exclusions(excluded.offsets, excluded.rows)
-        return topk(queries, self._target, k=k, metric=self.metric, exclude=lists, threads=threads)
+        how: dict[str, Any] = {"k": k, "metric": self.metric, "where": None, "threads": threads}
+        how["exclude"] = None if excluded is None else Exclusions(excluded.offsets, excluded.rows)
+        shards = self._shards()
+        if shards is None:
+            return search_matrix(queries, self._parts[0], norms=None, **how)
+        return topk_shards(queries, shards, **how)
+
+    def search_below(
+        self,
+        queries: F32Array,
+        k: int,
+        excluded: RowLists,
+        ceilings: F64Array,
+        *,
+        threads: int | None,
+    ) -> HitsBelow:
+        """Return the best rows for each query that score at most its ceiling, in one search."""
+        above = np.zeros(len(queries), dtype=np.int64)
+
+        def below(queries: F32Array, corpus: CorpusMatrix, **how: Any) -> TopK:
+            rows, exact, more = topk_below(
+                queries,
+                corpus.values,
+                min(k, len(corpus.values)),
+                self.metric,
+                ceilings,
+                how["exclude"],
+                how["at_least"],
+                threads,
+                corpus.half,
+            )
+            np.add(above, more, out=above)
+            return rounded(exact, rows, self.metric, len(corpus.values))
+
+        how: dict[str, Any] = {"exclude": Exclusions(excluded.offsets, excluded.rows)}
+        shards = self._shards()
+        if shards is None:
+            hits = below(queries, self._parts[0], at_least=None, **how)
+        else:
+            hits = topk_shards(
+                queries,
+                shards,
+                k=k,
+                metric=self.metric,
+                where=None,
+                threads=threads,
+                search=below,
+                **how,
+            )
+        return HitsBelow(hits.rows, hits.exact, above)
 
     def gather(self, rows: I64Array) -> F32Array:
         """Return these rows as float32."""
@@ -119,32 +187,28 @@ class CorpusVectors:
             if wrong.any():
                 raise not_finite(self._argument, start + int(np.argmax(wrong)))
 
-    def pair_scores(self, queries: F32Array, lists: RowLists) -> F64Array:
+    def pair_scores(self, queries: F32Array, lists: RowLists, *, threads: int | None) -> F64Array:
         """Return the canonical score of each query with each row of its list, flat.
 
         The very bits of a search, so that a row that ties with a positive is seen to tie.
         """
+        if len(self._parts) == 1 and self._scales is None:
+            values, half = self._parts[0]
+            pairs = (lists.offsets, lists.rows)
+            return pair_scores(queries, values, self.metric, pairs, threads, half)
         scores = np.empty(len(lists.rows), dtype=np.float64)
-        first = 0
-        while first < len(lists):
-            limit = lists.offsets[first] + _GROUP_ROWS
-            last = int(np.searchsorted(lists.offsets, limit, side="right")) - 1
-            last = min(max(last, first + 1), len(lists))
-            begin, end = int(lists.offsets[first]), int(lists.offsets[last])
-            if end > begin:
-                hits = topk(
-                    queries[first:last],
-                    self.gather(lists.rows[begin:end]),
-                    k=end - begin,
-                    metric=self.metric,
-                    threads=1,
-                )
-                table = np.empty_like(hits.exact)
-                np.put_along_axis(table, hits.rows, hits.exact, axis=1)
-                owner = np.repeat(np.arange(last - first), lists.counts[first:last])
-                scores[begin:end] = table[owner, np.arange(end - begin)]
-            first = last
+        step = max(1, _GATHERED_BYTES // (4 * max(self.dim, 1)))
+        for first in range(0, len(lists.rows), step):
+            last = min(first + step, len(lists.rows))
+            rows, place = np.unique(lists.rows[first:last], return_inverse=True)
+            pairs = (np.clip(lists.offsets, first, last) - first, place.reshape(-1))
+            part = self.gather(rows)
+            scores[first:last] = pair_scores(queries, part, self.metric, pairs, threads)
         return scores
+
+    def _shards(self) -> Shards | None:
+        """Return the parts that are searched one by one; None if the whole lies in memory."""
+        return None if self._target is None else as_shards(self._target)
 
     def _widened(self, number: int, rows: Any) -> F32Array:
         values, half = self._parts[number]
@@ -156,14 +220,6 @@ class CorpusVectors:
             taken = taken.view(np.float16)
         wide: F32Array = taken.astype(np.float32, copy=False)
         return wide if self._scales is None else wide * self._scales[number][rows, None]
-
-
-def _searchable(part: CorpusMatrix) -> Any:
-    if part.half == "float16":
-        return part.values.view(np.float16)
-    if part.half == "bfloat16":
-        return (part.values.astype(np.uint32) << 16).view(np.float32)
-    return part.values
 
 
 def not_finite(argument: str, row: int) -> NonFiniteError:

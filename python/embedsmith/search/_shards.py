@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass
@@ -177,12 +177,14 @@ def topk_shards(
     threads: int | None,
     stats: bool = False,
     progress: Progress | None = None,
+    search: Callable[..., TopK] = search_matrix,
 ) -> TopK:
     """Return the best ``k`` rows of all shards for each query, exactly.
 
     As :func:`embedsmith.topk`, whose arguments these are, with rows counted over all shards. Blocks
     of 64 MiB are searched in order, each with the best scores so far as the least that counts;
-    files are read ahead by one thread. Memory: the answer, and two blocks for what is not searched
+    files are read ahead by one thread. ``search`` finds the hits of one block and takes what
+    :func:`search_matrix` takes. Memory: the answer, and two blocks for what is not searched
     where it lies.
 
     Raises
@@ -207,6 +209,7 @@ def topk_shards(
                 queries,
                 CorpusMatrix(values, half),
                 (shards, block),
+                search,
                 k=width,
                 metric=metric,
                 exclude=None if excluded is None else excluded.within(block.first, block.last),
@@ -222,11 +225,15 @@ def topk_shards(
 
 
 def _search_block(
-    queries: F32Array, corpus: CorpusMatrix, place: tuple[Shards, Block], **how: Any
+    queries: F32Array,
+    corpus: CorpusMatrix,
+    place: tuple[Shards, Block],
+    search: Callable[..., TopK],
+    **how: Any,
 ) -> TopK:
     """Search one block; what is wrong with a row is said in terms of the corpus."""
     try:
-        return search_matrix(queries, corpus, norms=None, **how)
+        return search(queries, corpus, norms=None, **how)
     except NonFiniteError as error:
         shards, block = place
         bad = ~np.isfinite(fitting("corpus", corpus, None).values).all(axis=1)

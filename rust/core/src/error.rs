@@ -109,6 +109,28 @@ pub enum Error {
         /// Last row of the corpus.
         last: usize,
     },
+    /// Offsets that do not cut pairs into one list per query.
+    #[error(
+        "pairs have offsets that do not rise from 0 to {rows}, the number of pairs; \
+         pass one list of corpus rows per query."
+    )]
+    PairOffsets {
+        /// Rows in all lists.
+        rows: usize,
+    },
+    /// A pair that names no corpus row.
+    #[error(
+        "a pair names row {row} for query {query}, but corpus has rows 0 to {last}. \
+         Rows are positions in corpus, not document ids."
+    )]
+    PairRow {
+        /// The query.
+        query: usize,
+        /// The row named.
+        row: i64,
+        /// Last row of the corpus.
+        last: usize,
+    },
     /// An instruction set that is unknown, or that this machine lacks.
     #[error(
         "EMBEDSMITH_ISA={found:?} is not available here; choose one of {available}, or unset it."

@@ -55,6 +55,8 @@ pub(crate) fn to_py(error: &Error) -> PyErr {
         | Error::ExcludeLength { .. }
         | Error::ExcludeOffsets { .. }
         | Error::ExcludeRow { .. }
+        | Error::PairOffsets { .. }
+        | Error::PairRow { .. }
         | Error::Threads { .. }
         | Error::TokenCount { .. } => ShapeError::new_err(message),
     }

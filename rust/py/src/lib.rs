@@ -13,6 +13,7 @@ mod error;
 mod formats;
 mod interrupt;
 mod metrics;
+mod mining;
 mod plane;
 mod search;
 mod self_join;
@@ -29,6 +30,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     search::register(module)?;
     self_join::register(module)?;
     metrics::register(module)?;
+    mining::register(module)?;
     stats::register(module)?;
     text::register(module)?;
     Ok(())

@@ -25,6 +25,27 @@ pub(crate) type Hits<'py> = (
     Bound<'py, PyDict>,
 );
 
+/// One list of corpus rows per query: where each begins and the last ends, and all rows.
+pub(crate) type Lists<'py> = (PyReadonlyArray1<'py, i64>, PyReadonlyArray1<'py, i64>);
+
+/// Where lists begin and end. What is no such place is refused by the core, which has no negative
+/// ones.
+pub(crate) fn offsets(argument: &str, offsets: &PyReadonlyArray1<'_, i64>) -> PyResult<Vec<usize>> {
+    Ok(contiguous(argument, offsets)?.iter().map(|&offset| offset as usize).collect())
+}
+
+/// The rows that each query must not return, if there are any.
+pub(crate) fn excluded(
+    lists: Option<&Lists<'_>>,
+    queries: usize,
+    corpus: usize,
+) -> PyResult<Option<Exclude>> {
+    let Some((begins, rows)) = lists else { return Ok(None) };
+    let begins = offsets("exclude", begins)?;
+    let exclude = Exclude::new(&begins, contiguous("exclude", rows)?, queries, corpus);
+    exclude.map(Some).map_err(|error| to_py(&error))
+}
+
 /// The metric of this name.
 pub(crate) fn metric(name: &str) -> PyResult<Metric> {
     match name {
@@ -98,7 +119,7 @@ fn topk<'py>(
     corpus: CorpusArray<'py>,
     k: usize,
     metric: &str,
-    exclude: Option<(PyReadonlyArray1<'py, i64>, PyReadonlyArray1<'py, i64>)>,
+    exclude: Option<Lists<'py>>,
     allowed: Option<PyReadonlyArray1<'py, bool>>,
     norms: Option<PyReadonlyArray1<'py, f64>>,
     threads: Option<usize>,
@@ -110,18 +131,7 @@ fn topk<'py>(
 ) -> PyResult<Hits<'py>> {
     let queries = rows("queries", &queries)?;
     let corpus = corpus.view(half)?;
-    let exclude = match &exclude {
-        Some((offsets, excluded)) => {
-            let offsets: Vec<usize> =
-                contiguous("exclude", offsets)?.iter().map(|&offset| offset as usize).collect();
-            let excluded = contiguous("exclude", excluded)?;
-            Some(
-                Exclude::new(&offsets, excluded, queries.len(), corpus.len())
-                    .map_err(|error| to_py(&error))?,
-            )
-        }
-        None => None,
-    };
+    let exclude = excluded(exclude.as_ref(), queries.len(), corpus.len())?;
     let transform = plane.as_ref().map(PlaneArrays::transform).transpose()?;
     let plane = match (&plane, &transform) {
         (Some(plane), Some(transform)) => Some(plane.view(transform)?),
@@ -137,6 +147,7 @@ fn topk<'py>(
         exclude: exclude.as_ref(),
         allowed: allowed.as_ref().map(|allowed| contiguous("where", allowed)).transpose()?,
         at_least: at_least.as_ref().map(|floor| contiguous("at_least", floor)).transpose()?,
+        at_most: None,
         kernels: kernels()?,
         threads: threads::resolve(threads).map_err(|error| to_py(&error))?,
         pass: precision.map(pass).transpose()?,

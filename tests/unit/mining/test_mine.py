@@ -197,13 +197,13 @@ def test_one_query_with_many_positives_makes_no_other_search_deeper(
     docs = vectors(3000)
     positives = [list(range(2000)), *([n] for n in range(2000, 2040))]
     widths: list[int] = []
-    search = CorpusVectors.search
+    search = CorpusVectors.search_below
 
     def counted(self: Any, queries: Any, k: int, *rest: Any, **how: Any) -> Any:
         widths.append(k)
         return search(self, queries, k, *rest, **how)
 
-    monkeypatch.setattr("embedsmith.mining._vectors.CorpusVectors.search", counted)
+    monkeypatch.setattr("embedsmith.mining._vectors.CorpusVectors.search_below", counted)
     mined = es.mine_hard_negatives(
         positives,
         query_embeddings=vectors(41, seed=3),

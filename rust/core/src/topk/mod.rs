@@ -6,10 +6,12 @@
 //! instruction set, pass, number of threads and block size.
 
 mod candidates;
+mod ceiling;
 mod certificate;
 mod coding;
 mod cost;
 mod exclude;
+mod hits;
 mod ladder;
 mod metric;
 mod neighbours;
@@ -23,22 +25,28 @@ mod plane;
 mod rescore;
 mod rowset;
 mod scan;
+mod scores;
 mod search;
 mod self_join;
+mod shared;
 mod transform;
 mod triangle;
 
 pub use exclude::Exclude;
+pub use hits::{Hits, Stats};
 pub use ladder::PassKind;
 pub use metric::{Metric, norm};
 pub use norms::row_norms;
 pub use plane::{FACTS, Plane, PlaneMut, build};
-pub use search::{Hits, Search, Stats};
+pub use scores::pair_scores;
+pub use search::Search;
 pub use self_join::{Pairs, SelfJoin};
 pub use transform::Transform;
 
 #[cfg(test)]
 mod bounds;
+#[cfg(test)]
+mod ceiling_tests;
 #[cfg(test)]
 mod self_join_tests;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use super::candidates::{Candidate, Candidates};
+use super::ceiling::{Above, Ceiling};
 use super::metric::{Metric, Normed, norm};
 use super::pass::Setting;
 use crate::error::{Error, Result};
@@ -48,6 +49,10 @@ pub(super) struct Answer {
     pub(super) floor: f32,
     /// Rows that were scored.
     pub(super) scored: usize,
+    /// Rows above the query's ceiling, if it has one.
+    pub(super) above: u64,
+    /// True if there were too many of them for the pass.
+    pub(super) gave_up: bool,
 }
 
 impl Rescorer<'_> {
@@ -85,7 +90,7 @@ impl Rescorer<'_> {
     }
 
     /// Scores all pairs, each into its place.
-    fn score_all(
+    pub(super) fn score_all(
         &self,
         jobs: Vec<Job>,
         pool: Option<&ThreadPool>,
@@ -134,18 +139,62 @@ impl Rescorer<'_> {
         Ok(placed)
     }
 
-    /// A goodness in the units of the passes' keys, rounded down.
-    pub(super) fn floor(&self, query: usize, goodness: f64) -> f32 {
-        let truth = match self.setting.metric {
-            Metric::Cosine | Metric::Dot => goodness,
-            Metric::L2 if self.setting.mutual => 0.5 * goodness,
+    /// A goodness in the units of the passes' keys, and by how much that may be off.
+    fn truth(&self, query: usize, goodness: f64) -> (f64, f64) {
+        match self.setting.metric {
+            Metric::Cosine | Metric::Dot => (goodness, 0.0),
+            Metric::L2 if self.setting.mutual => (0.5 * goodness, 0.0),
             Metric::L2 => {
                 let square = self.setting.query_norms[query].powi(2);
                 let slack = 8.0 * (self.setting.corpus.dim() + 8) as f64 * U64;
-                0.5 * (square + goodness) - slack * (square - goodness)
+                (0.5 * (square + goodness), slack * (square - goodness))
             }
-        };
+        }
+    }
+
+    /// A goodness in the units of the passes' keys, rounded down.
+    pub(super) fn floor(&self, query: usize, goodness: f64) -> f32 {
+        let (truth, slack) = self.truth(query, goodness);
+        let truth = truth - slack;
         if truth.is_nan() { f32::NEG_INFINITY } else { (truth as f32).next_down() }
+    }
+
+    /// A goodness in the units of the passes' keys, rounded up.
+    pub(super) fn roof(&self, query: usize, goodness: f64) -> f32 {
+        let (truth, slack) = self.truth(query, goodness);
+        let truth = truth + slack;
+        if truth.is_nan() { f32::INFINITY } else { (truth as f32).next_up() }
+    }
+
+    /// What a query's hits must not exceed, given as a canonical goodness.
+    pub(super) fn ceiling(&self, query: usize, goodness: f64) -> Ceiling {
+        Ceiling::new(goodness, self.floor(query, goodness), self.roof(query, goodness))
+    }
+
+    /// Scores the rows about which a query's ceiling was unclear, and puts them where they belong.
+    pub(super) fn clear(
+        &self,
+        query: usize,
+        ceiling: &Ceiling,
+        above: &mut Above,
+        kept: &mut Candidates,
+    ) {
+        let mut unclear = std::mem::take(&mut above.unclear);
+        unclear.sort_unstable_by_key(|candidate| candidate.row);
+        let jobs = jobs_of(query, &unclear, 0);
+        let mut candidates = unclear.iter();
+        self.score(&jobs, |goodness| {
+            let Some(candidate) = candidates.next() else { return };
+            if ceiling.is_topped_by(goodness) {
+                above.count += 1;
+            } else if goodness.is_nan() {
+                // Stays a candidate, and the answer reports it.
+                kept.push(*candidate);
+            } else {
+                let (lower, upper) = (self.floor(query, goodness), self.roof(query, goodness));
+                kept.push(Candidate { lower, upper, row: candidate.row });
+            }
+        });
     }
 
     /// Scores crowded candidates and keeps the best `k`, with the threshold that they set; `None` if
@@ -231,7 +280,7 @@ impl Rescorer<'_> {
             let complete = threshold <= proven(query, threshold) || floor >= threshold;
             let least = least(query);
             hits.retain(|hit| hit.goodness >= least);
-            Answer { hits, complete, floor, scored }
+            Answer { hits, complete, floor, scored, above: 0, gave_up: false }
         };
         Ok(match pool {
             Some(pool) => pool.install(|| hits.into_par_iter().enumerate().map(finish).collect()),

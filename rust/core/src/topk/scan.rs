@@ -9,16 +9,18 @@
 //! a query judges what its answer will reach ([`Threshold::Expected`]). Then all rows pass by in long
 //! stretches, and those of the sample are not counted again.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use super::candidates::{Candidate, Candidates, SharedThreshold, Threshold};
+use super::ceiling::{Above, Ceiling, Side};
 use super::cost::{self, Shape};
 use super::exclude::Excluded;
 use super::ladder::{Ladder, PassKind};
 use super::pass::{Floors, MAX_LANES, Pass};
 use super::rescore::Rescorer;
 use super::rowset::RowSet;
+use super::shared::{Desk, Shared};
 use crate::error::{Error, Result};
 use crate::kernels::int8::Hit;
 use crate::threads::Control;
@@ -58,20 +60,13 @@ pub(super) struct Walk<'a> {
     /// Threads that will call [`Walk::run`].
     pub(super) threads: usize,
     pub(super) excluded: Excluded<'a>,
+    /// What the hits of each query must not exceed.
+    pub(super) ceilings: Option<&'a [Ceiling]>,
+    /// Rows above its ceiling after which a query gives up.
+    pub(super) most_above: u64,
     pub(super) rescorer: &'a Rescorer<'a>,
     /// Asks whether to stop.
     pub(super) control: &'a Control,
-}
-
-/// What the threads share while they walk.
-pub(super) struct Shared {
-    next: AtomicUsize,
-    thresholds: Vec<SharedThreshold>,
-    /// The candidates of [`MAX_LANES`] queries each.
-    desks: Vec<Mutex<Vec<Candidates>>>,
-    /// Pairs that were looked at closer.
-    pub(super) hits: AtomicU64,
-    failure: Mutex<Option<Error>>,
 }
 
 /// Scratch of one thread.
@@ -85,37 +80,10 @@ struct Scratch<B> {
 #[derive(Debug, Clone, Copy)]
 struct Phase {
     is_sample: bool,
+    /// One of so many rows is in the sample.
+    step: usize,
     /// Rows whose numbers are multiples of this were met in the sample; 0 for none.
     met: usize,
-}
-
-impl Shared {
-    pub(super) fn new(initial: &[f32]) -> Self {
-        let desk = |queries: &[f32]| {
-            Mutex::new(queries.iter().map(|_| Candidates::default()).collect::<Vec<_>>())
-        };
-        Self {
-            next: AtomicUsize::new(0),
-            thresholds: initial.iter().map(|&threshold| SharedThreshold::new(threshold)).collect(),
-            desks: initial.chunks(MAX_LANES).map(desk).collect(),
-            hits: AtomicU64::new(0),
-            failure: Mutex::new(None),
-        }
-    }
-
-    /// Each query's candidates and the threshold that they passed.
-    ///
-    /// # Errors
-    /// The first one that a thread met.
-    pub(super) fn finish(self) -> Result<Vec<(Candidates, f32)>> {
-        if let Some(error) = self.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            return Err(error);
-        }
-        let desks = self.desks.into_iter();
-        let lists =
-            desks.flat_map(|desk| desk.into_inner().unwrap_or_else(PoisonError::into_inner));
-        Ok(lists.zip(self.thresholds.iter().map(SharedThreshold::get)).collect())
-    }
 }
 
 impl Walk<'_> {
@@ -178,7 +146,7 @@ impl Walk<'_> {
                     self.rows.append(start..self.rows.len().min(start + chunk), &mut rows);
                 }
             }
-            let phase = Phase { is_sample, met: if is_sample { 0 } else { step } };
+            let phase = Phase { is_sample, step, met: if is_sample { 0 } else { step } };
             let mut left = &rows[..];
             while !left.is_empty() {
                 let (now, later) = left.split_at(left.len().min(piece));
@@ -249,6 +217,7 @@ impl Walk<'_> {
             total += hits.len();
             let desk = &shared.desks[panel.first / MAX_LANES];
             let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
+            let Desk { kept, above } = &mut *desk;
             let first = panel.first % MAX_LANES;
             for hit in &*hits {
                 if hit.lane() >= panel.len {
@@ -260,11 +229,27 @@ impl Walk<'_> {
                 if phase.met > 0 && (row as usize).is_multiple_of(phase.met) {
                     continue;
                 }
-                if upper >= shared.thresholds[query].get() && !self.excluded.contains(query, row) {
-                    desk[first + hit.lane()].push(Candidate { lower, upper, row });
+                if upper < shared.thresholds[query].get() || self.excluded.contains(query, row) {
+                    continue;
+                }
+                let (candidate, place) = (Candidate { lower, upper, row }, first + hit.lane());
+                let side = |ceilings: &[Ceiling]| ceilings[query].side(lower, upper);
+                match self.ceilings.map_or(Side::Below, side) {
+                    Side::Below => kept[place].push(candidate),
+                    Side::Unclear => above[place].unclear.push(candidate),
+                    Side::Above => above[place].count += 1,
                 }
             }
-            for (kept, query) in desk[first..first + panel.len].iter_mut().zip(queries) {
+            if let Some(ceilings) = self.ceilings {
+                let above = &mut above[first..first + panel.len];
+                for (i, query) in queries.clone().enumerate() {
+                    let kept = &mut kept[first + i];
+                    let threshold = &shared.thresholds[query];
+                    let step = if phase.is_sample { phase.step } else { 1 };
+                    self.look_up(query, &ceilings[query], &mut above[i], kept, (threshold, step));
+                }
+            }
+            for (kept, query) in kept[first..first + panel.len].iter_mut().zip(queries) {
                 let how = if phase.is_sample {
                     kept.see(rows.len());
                     self.how
@@ -280,6 +265,27 @@ impl Walk<'_> {
             }
         }
         Ok(total)
+    }
+
+    /// Scores what is unclear once there is enough of it, and gives up a query that has met too many
+    /// rows above its ceiling.
+    fn look_up(
+        &self,
+        query: usize,
+        ceiling: &Ceiling,
+        above: &mut Above,
+        kept: &mut Candidates,
+        (threshold, step): (&SharedThreshold, usize),
+    ) {
+        if above.is_full() {
+            self.rescorer.clear(query, ceiling, above, kept);
+        }
+        if !above.gave_up && above.is_too_much(self.most_above, step) {
+            above.give_up();
+            kept.drain();
+            // From here on nothing is a hit.
+            threshold.raise(f32::INFINITY);
+        }
     }
 
     fn cut(

@@ -3,9 +3,13 @@
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
-use super::candidates::{Threshold, usual_capacity};
+use rayon::prelude::*;
+
+use super::candidates::{Candidates, Threshold, usual_capacity};
+use super::ceiling::{Above, Ceiling, most_above};
 use super::cost::{Shape, cheapest};
 use super::exclude::{Exclude, Excluded};
+use super::hits::{Hits, Stats};
 use super::ladder::{Ladder, PassKind};
 use super::metric::Metric;
 use super::norms::row_norms;
@@ -13,7 +17,8 @@ use super::pass::{MAX_LANES, Setting};
 use super::plane::Plane;
 use super::rescore::{Answer, Rescorer};
 use super::rowset::RowSet;
-use super::scan::{Shared, Walk};
+use super::scan::Walk;
+use super::shared::Shared;
 use super::transform::Transform;
 use crate::error::{Error, Result, filled};
 use crate::kernels::int8::stride;
@@ -53,6 +58,9 @@ pub struct Search<'a> {
     pub allowed: Option<&'a [bool]>,
     /// Canonical score per query that a hit must reach (for l2, must not exceed).
     pub at_least: Option<&'a [f64]>,
+    /// Canonical score per query that a hit must not exceed (for l2, must not stay below); rows that
+    /// do are counted.
+    pub at_most: Option<&'a [f64]>,
     /// Instruction set.
     pub kernels: Kernels,
     /// Threads.
@@ -62,54 +70,12 @@ pub struct Search<'a> {
     pub pass: Option<PassKind>,
 }
 
-/// The hits of all queries, row-major, `width` per query.
-#[derive(Debug, PartialEq)]
-pub struct Hits {
-    /// Scores, best first; [`Metric::worst`] where no row is left.
-    pub scores: Vec<f32>,
-    /// The canonical scores behind them, by which parts of a search are merged.
-    pub exact: Vec<f64>,
-    /// Corpus rows; -1 where none is left.
-    pub rows: Vec<i64>,
-    /// `min(k, corpus rows)`.
-    pub width: usize,
-    /// What it took.
-    pub stats: Stats,
-}
-
-/// What a search took. Counts depend on how threads met; the answer does not.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Rows that each of [`PassKind::ALL`] looked at, for whole batches of queries.
-    pub rows: [u64; 3],
-    /// Pairs that the passes reported.
-    pub hits: u64,
-    /// Pairs that were scored in full.
-    pub scored: u64,
-    /// Queries whose threshold was judged too high and that were searched again.
-    pub repeated: u64,
-    /// Batches in which a more precise pass took over on the way.
-    pub fallbacks: u64,
-}
-
-impl Stats {
-    /// Adds what another search took.
-    pub(super) fn add(&mut self, other: &Self) {
-        for (total, rows) in self.rows.iter_mut().zip(other.rows) {
-            *total += rows;
-        }
-        self.hits += other.hits;
-        self.scored += other.scored;
-        self.repeated += other.repeated;
-        self.fallbacks += other.fallbacks;
-    }
-}
-
 /// Queries that are searched together, with what each must reach.
 struct Batch<'a> {
     numbers: &'a [usize],
     norms: &'a [f64],
     initial: Vec<f32>,
+    ceilings: Option<Vec<Ceiling>>,
 }
 
 /// The batch's answers, one after the other.
@@ -158,13 +124,14 @@ impl Search<'_> {
                 return Err(Error::Width { queries: found, corpus: corpus.dim() });
             }
         }
-        if let Some(at_least) = self.at_least {
-            if at_least.len() != queries.len() {
-                let (found, expected) = (at_least.len(), queries.len());
-                return Err(Error::PerQuery { argument: "at_least", found, expected });
+        for (argument, limits) in [("at_least", self.at_least), ("at_most", self.at_most)] {
+            let Some(limits) = limits else { continue };
+            if limits.len() != queries.len() {
+                let (found, expected) = (limits.len(), queries.len());
+                return Err(Error::PerQuery { argument, found, expected });
             }
-            if let Some(row) = at_least.iter().position(|score| score.is_nan()) {
-                return Err(Error::NonFinite { argument: "at_least", row });
+            if let Some(row) = limits.iter().position(|score| score.is_nan()) {
+                return Err(Error::NonFinite { argument, row });
             }
         }
         Ok(())
@@ -193,6 +160,7 @@ impl Search<'_> {
             exact: filled("the answer", f64::from(worst), places)?,
             rows: filled("the answer", -1, places)?,
             width,
+            above: Vec::new(),
             stats: Stats::default(),
         };
         let listed: Option<Vec<u32>> = self.allowed.map(|allowed| {
@@ -212,6 +180,9 @@ impl Search<'_> {
             let answers =
                 self.batch(numbers, norms, rows, &transform, threads, &mut hits.stats, control)?;
             for (query, answer) in (first..last).zip(answers) {
+                if self.at_most.is_some() {
+                    hits.above.push(answer.above as i64);
+                }
                 for (place, Ranked { goodness, row }) in answer.hits.into_iter().enumerate() {
                     let place = query * width + place;
                     hits.exact[place] = self.metric.signed(goodness);
@@ -241,27 +212,41 @@ impl Search<'_> {
             let least = self.at_least.map(|all| self.metric.signed(all[numbers[query]]));
             least.map_or(f32::NEG_INFINITY, |goodness| rescorer.floor(query, goodness))
         });
-        let batch = Batch { numbers, norms, initial: initial.collect() };
+        let ceilings = self.at_most.map(|all| {
+            let goodness = |query: usize| self.metric.signed(all[numbers[query]]);
+            (0..numbers.len()).map(|query| rescorer.ceiling(query, goodness(query))).collect()
+        });
+        let batch = Batch { numbers, norms, initial: initial.collect(), ceilings };
         let how =
             if numbers.len() < EXPECTED_QUERIES { Threshold::Proven } else { Threshold::Expected };
-        let mut answers = self.attempt(&batch, how, rows, transform, threads, stats, control)?;
-        let again: Vec<usize> =
-            (0..answers.len()).filter(|&query| !answers[query].complete).collect();
-        if again.is_empty() {
-            return Ok(answers);
-        }
-        // The sample misled these: now with thresholds that are proven at every step, from what the
-        // first attempt found.
-        stats.repeated += again.len() as u64;
-        let numbers: Vec<usize> = again.iter().map(|&query| batch.numbers[query]).collect();
-        let norms: Vec<f64> = again.iter().map(|&query| batch.norms[query]).collect();
-        let floor = |&query: &usize| answers[query].floor.max(batch.initial[query]);
-        let initial = again.iter().map(floor).collect();
-        let batch = Batch { numbers: &numbers, norms: &norms, initial };
-        let repeated =
-            self.attempt(&batch, Threshold::Proven, rows, transform, threads, stats, control)?;
-        for (query, answer) in again.into_iter().zip(repeated) {
-            answers[query] = answer;
+        let mut answers =
+            self.attempt(&batch, how, self.pass, rows, transform, threads, stats, control)?;
+        // The sample misled the first: now with thresholds that are proven at every step, from what
+        // the first attempt found. The others gave up, as most rows lie above their ceiling: a
+        // precise pass need not score those.
+        for (gave_up, pass) in [(false, self.pass), (true, Some(PassKind::F32))] {
+            let repeats = |query: &usize| {
+                let answer = &answers[*query];
+                !answer.complete && answer.gave_up == gave_up
+            };
+            let again: Vec<usize> = (0..answers.len()).filter(repeats).collect();
+            if again.is_empty() {
+                continue;
+            }
+            stats.repeated += again.len() as u64;
+            let numbers: Vec<usize> = again.iter().map(|&query| batch.numbers[query]).collect();
+            let norms: Vec<f64> = again.iter().map(|&query| batch.norms[query]).collect();
+            let floor = |&query: &usize| answers[query].floor.max(batch.initial[query]);
+            let initial = again.iter().map(floor).collect();
+            let of = |all: &Vec<Ceiling>| again.iter().map(|&query| all[query]).collect();
+            let ceilings = batch.ceilings.as_ref().map(of);
+            let part = Batch { numbers: &numbers, norms: &norms, initial, ceilings };
+            let how = Threshold::Proven;
+            let repeated =
+                self.attempt(&part, how, pass, rows, transform, threads, stats, control)?;
+            for (query, answer) in again.into_iter().zip(repeated) {
+                answers[query] = answer;
+            }
         }
         Ok(answers)
     }
@@ -285,13 +270,15 @@ impl Search<'_> {
         &'b self,
         batch: &'b Batch<'b>,
         how: Threshold,
+        pass: Option<PassKind>,
         rows: RowSet<'b>,
         transform: &'b OnceLock<Transform>,
         threads: usize,
         stats: &mut Stats,
         control: &Control,
     ) -> Result<Answers> {
-        let Batch { numbers, norms, initial } = batch;
+        let Batch { numbers, norms, initial, ceilings } = batch;
+        let ceilings = ceilings.as_deref();
         let k = self.k.min(self.corpus.len());
         let setting = self.setting(numbers, norms);
         let rescorer = Rescorer { setting };
@@ -304,8 +291,10 @@ impl Search<'_> {
             value_bytes: self.corpus.value_bytes(),
             stored: self.plane.is_some(),
         };
-        let kind = self.pass.unwrap_or_else(|| cheapest(self.kernels, shape));
-        let ladder = Ladder::new(setting, rows, self.plane, transform, kind, self.pass.is_none());
+        let kind = pass.unwrap_or_else(|| cheapest(self.kernels, shape));
+        let ladder = Ladder::new(setting, rows, self.plane, transform, kind, pass.is_none());
+        // Nothing is gained by another try with the same pass.
+        let precise = ladder.kind() == PassKind::F32;
         let row_bytes = match (ladder.kind(), self.plane) {
             (PassKind::Int8, Some(_)) => stride(dim),
             _ => dim * self.corpus.value_bytes(),
@@ -318,10 +307,12 @@ impl Search<'_> {
             row_bytes,
             threads,
             excluded: Excluded { lists: self.exclude, numbers },
+            ceilings,
+            most_above: if precise { u64::MAX } else { most_above(rows.len()) },
             rescorer: &rescorer,
             control,
         };
-        let shared = Shared::new(initial);
+        let shared = Shared::new(initial, ceilings.is_some());
         let proven = |query: usize, threshold: f32| match how {
             Threshold::Expected => initial[query],
             Threshold::Proven => threshold,
@@ -338,8 +329,23 @@ impl Search<'_> {
             None => walk.run(&ladder, &shared),
         }
         stats.hits += shared.hits.load(Ordering::Relaxed);
-        let kept = self.named(shared.finish())?;
-        let answers = rescorer.answers(kept, k, proven, least, pool.as_deref(), control)?;
+        let (mut kept, mut above) = self.named(shared.finish())?;
+        if let Some(ceilings) = ceilings {
+            let clear = |(query, (above, kept)): (usize, (&mut Above, &mut (Candidates, f32)))| {
+                rescorer.clear(query, &ceilings[query], above, &mut kept.0);
+            };
+            match &pool {
+                Some(pool) => pool.install(|| {
+                    above.par_iter_mut().zip(&mut kept).enumerate().for_each(clear);
+                }),
+                None => above.iter_mut().zip(&mut kept).enumerate().for_each(clear),
+            }
+        }
+        let mut answers = rescorer.answers(kept, k, proven, least, pool.as_deref(), control)?;
+        for (answer, above) in answers.iter_mut().zip(above) {
+            (answer.above, answer.gave_up) = (above.count, above.gave_up);
+            answer.complete &= !above.gave_up;
+        }
         stats.scored += answers.iter().map(|answer| answer.scored as u64).sum::<u64>();
         for (total, rows) in stats.rows.iter_mut().zip(ladder.counts()) {
             *total += rows;

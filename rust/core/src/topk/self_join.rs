@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::cost::{Shape, cheapest};
 use super::exclude::Exclude;
+use super::hits::{Hits, Stats};
 use super::ladder::PassKind;
 use super::metric::Metric;
 use super::neighbours::{Neighbours, list_bytes};
@@ -12,7 +13,7 @@ use super::pairs::{Above, Pair};
 use super::pass::Setting;
 use super::plane::Plane;
 use super::rescore::Rescorer;
-use super::search::{Hits, SERIAL_WORK, Search, Stats, batch_size};
+use super::search::{SERIAL_WORK, Search, batch_size};
 use super::triangle::{Triangle, places};
 use crate::error::{Error, Result, filled};
 use crate::kernels::{FloatMode, Kernels};
@@ -161,6 +162,7 @@ impl SelfJoin<'_> {
         let answer = rows.checked_mul(width);
         let worst = self.metric.worst();
         let mut hits = Hits {
+            above: Vec::new(),
             scores: filled("the answer", worst, answer)?,
             exact: filled("the answer", f64::from(worst), answer)?,
             rows: filled("the answer", -1, answer)?,
@@ -257,6 +259,7 @@ impl SelfJoin<'_> {
                 exclude: Some(&exclude),
                 allowed: None,
                 at_least: None,
+                at_most: None,
                 kernels: self.kernels,
                 threads,
                 pass: self.pass,

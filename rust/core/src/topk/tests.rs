@@ -11,10 +11,10 @@ use crate::rank::Ranked;
 use crate::rows::{Corpus, Rows};
 use crate::threads::Control;
 
-fn definition(search: &Search) -> Hits {
+pub(super) fn definition(search: &Search) -> Hits {
     let kernels = Kernels::with_isa(Isa::Scalar).unwrap();
     let width = search.k.min(search.corpus.len());
-    let (mut exact, mut rows) = (Vec::new(), Vec::new());
+    let (mut exact, mut rows, mut above) = (Vec::new(), Vec::new(), Vec::new());
     for query in 0..search.queries.len() {
         let values = search.queries.row(query);
         let query_norm = norm(kernels, values);
@@ -30,6 +30,12 @@ fn definition(search: &Search) -> Hits {
             let query = Normed { values, norm: query_norm };
             hits.push(Ranked { goodness: search.metric.goodness(kernels, query, document), row });
         }
+        if let Some(all) = search.at_most {
+            let ceiling = search.metric.signed(all[query]);
+            let total = hits.len();
+            hits.retain(|hit: &Ranked| hit.goodness <= ceiling);
+            above.push((total - hits.len()) as i64);
+        }
         hits.sort_by(Ranked::order);
         for place in 0..width {
             let hit = hits.get(place);
@@ -39,10 +45,10 @@ fn definition(search: &Search) -> Hits {
         }
     }
     let scores = exact.iter().map(|&score: &f64| score as f32).collect();
-    Hits { scores, exact, rows, width, stats: Stats::default() }
+    Hits { scores, exact, rows, width, above, stats: Stats::default() }
 }
 
-fn bits(hits: &Hits) -> Vec<(u32, u64)> {
+pub(super) fn bits(hits: &Hits) -> Vec<(u32, u64)> {
     let pairs = hits.scores.iter().zip(&hits.exact);
     pairs.map(|(score, exact)| (score.to_bits(), exact.to_bits())).collect()
 }
@@ -79,10 +85,11 @@ impl OwnPlane {
 }
 
 /// Compares every instruction set and pass, serial and threaded, with the definition.
-fn check(search: &Search) {
+pub(super) fn check(search: &Search) {
     let expected = definition(search);
     let same = |found: &Hits, what: &str| {
         assert_eq!(found.rows, expected.rows, "{what}");
+        assert_eq!(found.above, expected.above, "{what}");
         assert_eq!(bits(found), bits(&expected), "{what}");
     };
     let Search { corpus, metric, .. } = *search;
@@ -109,7 +116,12 @@ fn check(search: &Search) {
     }
 }
 
-fn search<'a>(queries: Rows<'a>, corpus: Rows<'a>, k: usize, metric: Metric) -> Search<'a> {
+pub(super) fn search<'a>(
+    queries: Rows<'a>,
+    corpus: Rows<'a>,
+    k: usize,
+    metric: Metric,
+) -> Search<'a> {
     Search {
         queries,
         corpus: corpus.into(),
@@ -120,6 +132,7 @@ fn search<'a>(queries: Rows<'a>, corpus: Rows<'a>, k: usize, metric: Metric) -> 
         exclude: None,
         allowed: None,
         at_least: None,
+        at_most: None,
         kernels: Kernels::best(),
         threads: 1,
         pass: None,
@@ -319,8 +332,13 @@ fn a_floor_leaves_out_what_is_below_it_and_keeps_what_reaches_it() {
         let request = Search { at_least: Some(&[floor]), ..search(query, rows, 3, metric) };
         assert_eq!(request.run(&Control::default()).unwrap().rows, expected);
     }
-    let request = Search { at_least: Some(&[f64::NAN]), ..search(query, rows, 3, Metric::Dot) };
-    assert!(matches!(request.run(&Control::default()), Err(Error::NonFinite { .. })));
+    let base = search(query, rows, 3, Metric::Dot);
+    for request in [
+        Search { at_least: Some(&[f64::NAN]), ..base },
+        Search { at_most: Some(&[f64::NAN]), ..base },
+    ] {
+        assert!(matches!(request.run(&Control::default()), Err(Error::NonFinite { .. })));
+    }
 }
 
 #[test]

@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::cost::{Shape, bearable_hits};
+use super::hits::Stats;
 use super::ladder::{Ladder, PassKind};
 use super::pass::{Floors, MAX_LANES, Pass, RowFloors, Setting, lowered};
 use super::plane::Plane;
 use super::rowset::RowSet;
 use super::scan::{BLOCK_BYTES, TILE, golden_stride};
-use super::search::Stats;
 use crate::error::{Error, Result};
 use crate::kernels::int8::{Hit, stride};
 use crate::threads::{Control, pool};
