@@ -6,33 +6,21 @@ import enum
 import json
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads the types of a command
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from embedsmith._deps import require
-from embedsmith.backends import load_encoder, resolve_spec
 from embedsmith.cli._exit import EXIT_CODES_HELP, ExitCode, guarded, to_stdout
-from embedsmith.cli._model_options import (
-    MODEL_KINDS_HELP,
-    AllowDownload,
-    BatchSize,
-    CacheFolder,
-    Device,
-    DocumentPrompt,
-    MaxTokens,
-    NoCache,
-    Precision,
-    QueryPrompt,
-    TruncateDim,
-    TrustRemoteCode,
-)
+from embedsmith.cli._model_options import MODEL_KINDS_HELP, ModelOptions
+from embedsmith.cli._open_model import asked_options, estimate_model, kept_embeddings, open_model
+from embedsmith.cli._option_group import with_option_groups
+from embedsmith.cli._service_options import ServiceOptions
+from embedsmith.cli._show import show_estimates
 from embedsmith.cli._stage_lines import StageLines
 from embedsmith.hygiene import TrainingData, check_data, write_cleaned
+from embedsmith.hygiene._check import texts_to_embed
 from embedsmith.reports import data_check_markdown, data_check_text
-
-if TYPE_CHECKING:
-    from embedsmith.backends import Encoder
 
 __all__ = ["CHECK_DATA_EPILOG", "check_data_command"]
 
@@ -82,6 +70,7 @@ class _Format(str, enum.Enum):
     json = "json"
 
 
+@with_option_groups
 def check_data_command(
     training: Annotated[
         Path, typer.Argument(metavar="TRAIN", help="BEIR folder, or JSON lines of pairs.")
@@ -149,17 +138,8 @@ def check_data_command(
             show_default=False,
         ),
     ] = None,
-    cache: CacheFolder = None,
-    no_cache: NoCache = False,
-    device: Device = "cpu",
-    batch_size: BatchSize = None,
-    max_tokens: MaxTokens = None,
-    truncate_dim: TruncateDim = None,
-    precision: Precision = None,
-    query_prompt: QueryPrompt = None,
-    document_prompt: DocumentPrompt = None,
-    trust_remote_code: TrustRemoteCode = False,
-    allow_download: AllowDownload = False,
+    models: ModelOptions,
+    services: ServiceOptions,
     seed: Annotated[int, typer.Option(help="For the near-duplicates.")] = 0,
     most: Annotated[
         int, typer.Option("--most", metavar="N", min=1, help="Findings to show of each kind.")
@@ -178,30 +158,27 @@ def check_data_command(
     ] = False,
 ) -> None:
     """Check training data: leakage into evaluation, duplicates, labels, texts, personal data."""
-    if cache is not None and no_cache:
-        msg = "--cache and --no-cache exclude each other; give one of them."
+    options = asked_options(models, services)
+    if services.dry_run and model is None:
+        msg = "--dry-run is for --model, and none is given; name the model that would be asked."
         raise typer.BadParameter(msg)
-    typed: dict[str, Any] = {
-        "device": device,
-        "batch_size": batch_size,
-        "max_tokens": max_tokens,
-        "truncate_dim": truncate_dim,
-        "precision": precision,
-        "query_prompt": query_prompt,
-        "document_prompt": document_prompt,
-        "trust_remote_code": trust_remote_code,
-        "allow_download": allow_download,
-        "cache": False if no_cache else cache,
-    }
     limits = _limits(max_leakage or [])
     shown = StageLines(quiet=quiet)
-    with guarded(debug=debug):
+    kept = "Nothing was written." if model is None else kept_embeddings(models)
+    with guarded(debug=debug, kept=kept):
         data = TrainingData.of(training, split)
+        encoder = None if model is None else open_model(model, options, shown.note)
+        if services.dry_run and encoder is not None:
+            texts = texts_to_embed(
+                data, evaluation or [], corpus=corpus, evaluation_split=eval_split
+            )
+            show_estimates([estimate_model(encoder, texts)], as_json=as_json)
+            return
         check = check_data(
             data,
             evaluation or [],
             corpus=corpus,
-            encoder=None if model is None else _encoder(model, typed, shown),
+            encoder=encoder,
             teacher=None if cross_encoder is None else _cross_encoder(cross_encoder),
             languages=None if languages is None else [one.strip() for one in languages.split(",")],
             split=split,
@@ -241,21 +218,6 @@ def _limits(given: list[str]) -> dict[str, float]:
             raise typer.BadParameter(msg) from error
         limits |= {name: number} if name else {"queries": number, "pairs": number}
     return limits
-
-
-def _encoder(model: str, typed: dict[str, Any], shown: StageLines) -> Encoder:
-    usual = (None, "cpu")
-    options = {
-        name: value
-        for name, value in typed.items()
-        if value not in usual and (value is not False or name == "cache")
-    }
-    asked = ("device", "precision", "trust_remote_code", "allow_download")
-    chosen = resolve_spec(model, **{key: options[key] for key in asked if key in options})
-    if chosen is None:
-        return load_encoder(model, **options)
-    shown.note(f"{model} runs as {chosen.spec}: {chosen.reason}")
-    return load_encoder(chosen.spec, **options)
 
 
 def _cross_encoder(name: str) -> Any:

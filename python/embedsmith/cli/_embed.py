@@ -14,46 +14,19 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from embedsmith._phrases import counted
-from embedsmith.backends import EmbeddingCache, resolve_spec
-from embedsmith.backends.api import ApiOptions
+from embedsmith.backends import EmbeddingCache
 from embedsmith.bulk import EmbeddingFolder, embed_corpus
 from embedsmith.bulk._estimate import estimate_corpus
 from embedsmith.cli._exit import EXIT_CODES_HELP, guarded, to_stdout
-from embedsmith.cli._model_options import (
-    MODEL_KINDS_HELP,
-    AllowDownload,
-    BatchSize,
-    CacheFolder,
-    Device,
-    DocumentPrompt,
-    MaxTokens,
-    NoCache,
-    Precision,
-    QueryPrompt,
-    TruncateDim,
-    TrustRemoteCode,
-)
+from embedsmith.cli._model_options import MODEL_KINDS_HELP, ModelOptions
+from embedsmith.cli._open_model import asked_options, resolved
+from embedsmith.cli._option_group import with_option_groups
 from embedsmith.cli._options import folder_path, not_empty, renamed_columns
-from embedsmith.cli._service_options import (
-    AllowHttp,
-    BaseUrl,
-    Dimensions,
-    DocumentInputType,
-    DryRun,
-    InFlight,
-    MaxCost,
-    Offline,
-    Prices,
-    QueryInputType,
-    Truncate,
-    api_options,
-)
+from embedsmith.cli._service_options import ServiceOptions
 from embedsmith.cli._show import show_estimates
 from embedsmith.evaluation import CostEstimate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from embedsmith.bulk import EmbeddingRun, EmbedState
 
 __all__ = ["EMBED_EPILOG", "embed_command"]
@@ -101,6 +74,7 @@ class _Cluster(str, enum.Enum):
     ray = "ray"
 
 
+@with_option_groups
 def embed_command(
     corpus: Annotated[
         str | None, typer.Argument(metavar="CORPUS", help="Texts to embed.", show_default=False)
@@ -162,28 +136,8 @@ def embed_command(
             show_default=False,
         ),
     ] = None,
-    cache: CacheFolder = None,
-    no_cache: NoCache = False,
-    device: Device = "cpu",
-    batch_size: BatchSize = None,
-    max_tokens: MaxTokens = None,
-    truncate_dim: TruncateDim = None,
-    precision: Precision = None,
-    query_prompt: QueryPrompt = None,
-    document_prompt: DocumentPrompt = None,
-    trust_remote_code: TrustRemoteCode = False,
-    allow_download: AllowDownload = False,
-    base_url: BaseUrl = None,
-    dimensions: Dimensions = None,
-    max_cost: MaxCost = None,
-    prices: Prices = None,
-    dry_run: DryRun = False,
-    offline: Offline = False,
-    in_flight: InFlight = ApiOptions.in_flight,
-    query_input_type: QueryInputType = None,
-    document_input_type: DocumentInputType = None,
-    truncate: Truncate = "NONE",
-    allow_http: AllowHttp = None,
+    models: ModelOptions,
+    services: ServiceOptions,
     verify: Annotated[
         bool,
         typer.Option("--verify", help="Compare the files of DIR with their hashes; embed nothing."),
@@ -205,49 +159,19 @@ def embed_command(
         missing = "CORPUS" if corpus is None else "--model"
         msg = f"{missing} is missing; --verify alone does without."
         raise typer.BadParameter(msg)
-    if cache is not None and no_cache:
-        msg = "--cache and --no-cache exclude each other; give one of them."
-        raise typer.BadParameter(msg)
-    typed: dict[str, Any] = {
-        "device": device,
-        "batch_size": batch_size,
-        "max_tokens": max_tokens,
-        "truncate_dim": truncate_dim,
-        "precision": precision,
-        "document_prompt": document_prompt,
-        "query_prompt": query_prompt,
-        "trust_remote_code": trust_remote_code,
-        "allow_download": allow_download,
-        "base_url": base_url,
-        "dimensions": dimensions,
-        "max_cost": max_cost,
-        "offline": offline,
-        "api": api_options(
-            in_flight=in_flight,
-            prices=prices,
-            allow_http=allow_http,
-            query_input_type=query_input_type,
-            document_input_type=document_input_type,
-            truncate=truncate,
-        ),
-    }
-    # What is as it would be anyway is left out: not every option is for every kind of model.
-    usual = (None, False, "cpu", ApiOptions())
-    options = {name: value for name, value in typed.items() if value not in usual}
+    options = asked_options(models, services)
     # A cluster's nodes have no folder of this user's.
-    if no_cache:
-        options["cache"] = False
-    elif cluster is None or cache is not None:
-        options["cache"] = str(EmbeddingCache(cache).folder)
+    if not models.no_cache and (cluster is None or models.cache is not None):
+        options["cache"] = str(EmbeddingCache(models.cache).folder)
     shown = _Shown(quiet=quiet)
     with guarded(debug=debug):
-        model = _resolved(model, options, shown)
+        model = resolved(model, options, shown.note)
     source: dict[str, Any] = {
         "role": role.value,
         "format": None if format is None else format.value,
         "columns": dict(pair.split("=", 1) for pair in column or ()),
     }
-    if dry_run:
+    if services.dry_run:
         with guarded(debug=debug):
             name, found = estimate_corpus(not_empty(corpus), model, **source, **options)
             show_estimates([CostEstimate(name=name, spec=model, **vars(found))], as_json=as_json)
@@ -277,16 +201,6 @@ def embed_command(
                 if as_json
                 else _summary(run)
             )
-
-
-def _resolved(model: str, options: Mapping[str, Any], shown: _Shown) -> str:
-    """Return the spec with its backend; says which one runs a model that was named without."""
-    asked = ("device", "precision", "trust_remote_code", "allow_download")
-    chosen = resolve_spec(model, **{name: options[name] for name in asked if name in options})
-    if chosen is None:
-        return model
-    shown.note(f"{model} runs as {chosen.spec}: {chosen.reason}")
-    return chosen.spec
 
 
 def _connect() -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from embedsmith.backends import EmbeddingCache, resolve_spec
-from embedsmith.backends.api import ApiOptions
 from embedsmith.cli._axis_options import (
     Dims,
     ExcerptChars,
@@ -21,20 +19,9 @@ from embedsmith.cli._axis_options import (
     Worst,
 )
 from embedsmith.cli._exit import EXIT_CODES_HELP, guarded
-from embedsmith.cli._model_options import (
-    MODEL_KINDS_HELP,
-    AllowDownload,
-    BatchSize,
-    CacheFolder,
-    Device,
-    DocumentPrompt,
-    MaxTokens,
-    NoCache,
-    Precision,
-    QueryPrompt,
-    TruncateDim,
-    TrustRemoteCode,
-)
+from embedsmith.cli._model_options import MODEL_KINDS_HELP, ModelOptions
+from embedsmith.cli._open_model import asked_options, kept_embeddings, resolved
+from embedsmith.cli._option_group import with_option_groups
 from embedsmith.cli._options import (
     folder_path,
     not_empty,
@@ -45,20 +32,7 @@ from embedsmith.cli._options import (
     words,
 )
 from embedsmith.cli._progress import progress_on_stderr
-from embedsmith.cli._service_options import (
-    AllowHttp,
-    BaseUrl,
-    Dimensions,
-    DocumentInputType,
-    DryRun,
-    InFlight,
-    MaxCost,
-    Offline,
-    Prices,
-    QueryInputType,
-    Truncate,
-    api_options,
-)
+from embedsmith.cli._service_options import ServiceOptions
 from embedsmith.cli._show import show_estimates, show_result
 from embedsmith.datasets import load_task
 from embedsmith.evaluation import (
@@ -122,6 +96,7 @@ Measure again with another tool:
 )
 
 
+@with_option_groups
 def eval_command(
     context: typer.Context,
     *,
@@ -207,28 +182,8 @@ def eval_command(
             show_default=False,
         ),
     ] = None,
-    cache: CacheFolder = None,
-    no_cache: NoCache = False,
-    device: Device = "cpu",
-    batch_size: BatchSize = None,
-    max_tokens: MaxTokens = None,
-    truncate_dim: TruncateDim = None,
-    precision: Precision = None,
-    query_prompt: QueryPrompt = None,
-    document_prompt: DocumentPrompt = None,
-    trust_remote_code: TrustRemoteCode = False,
-    allow_download: AllowDownload = False,
-    base_url: BaseUrl = None,
-    dimensions: Dimensions = None,
-    max_cost: MaxCost = None,
-    prices: Prices = None,
-    dry_run: DryRun = False,
-    offline: Offline = False,
-    in_flight: InFlight = ApiOptions.in_flight,
-    query_input_type: QueryInputType = None,
-    document_input_type: DocumentInputType = None,
-    truncate: Truncate = "NONE",
-    allow_http: AllowHttp = None,
+    models: ModelOptions,
+    services: ServiceOptions,
     allow_missing: Annotated[
         bool,
         typer.Option(
@@ -313,16 +268,7 @@ def eval_command(
     Embeds, searches exactly, and prints one table: each measure with its interval, speed and
     memory, the paired differences with corrected p-values, and a verdict per model.
     """
-    if cache is not None and no_cache:
-        msg = "--cache and --no-cache exclude each other; give one of them."
-        raise typer.BadParameter(msg)
-    kept_in = None if no_cache else EmbeddingCache(cache).folder
-    kept = (
-        "Nothing was written: --no-cache keeps no embeddings."
-        if kept_in is None
-        else f"Embeddings made so far are kept in {kept_in}; the same command goes on from there."
-    )
-    with guarded(debug=debug, kept=kept):
+    with guarded(debug=debug, kept=kept_embeddings(models)):
         # All that can be refused is refused before the first text is embedded.
         if task == "retrieval" and measures is not None:
             parse_measures(measures)
@@ -335,42 +281,15 @@ def eval_command(
             collapse=collapse,
             candidates=candidates,
         )
-        options: dict[str, Any] = {
-            "device": device,
-            "batch_size": batch_size,
-            "max_tokens": max_tokens,
-            "truncate_dim": truncate_dim,
-            "precision": precision,
-            "query_prompt": query_prompt,
-            "document_prompt": document_prompt,
-            "trust_remote_code": trust_remote_code,
-            "allow_download": allow_download,
-            "cache": False if no_cache else cache,
-            "base_url": base_url,
-            "dimensions": dimensions,
-            "max_cost": max_cost,
-            "offline": offline,
-            "api": api_options(
-                in_flight=in_flight,
-                prices=prices,
-                allow_http=allow_http,
-                query_input_type=query_input_type,
-                document_input_type=document_input_type,
-                truncate=truncate,
-            ),
-        }
-        if dry_run:
+        options = asked_options(models, services)
+        if services.dry_run:
             show_estimates(estimate_cost(model, dataset, **options), as_json=as_json)
             return
         folder = None if out is None else ResultFolder(out, force=force)
         if folder is not None:
-            wanted = ("device", "precision", "trust_remote_code", "allow_download")
-            choices = {name: options[name] for name in wanted}
-            chosen = {
-                spec: resolve_spec(spec, **choices) for spec in model if spec.lower() != "bm25"
-            }
             folder.check(
-                dataset, [found.spec if (found := chosen.get(spec)) else spec for spec in model]
+                dataset,
+                [spec if spec.lower() == "bm25" else resolved(spec, options) for spec in model],
             )
         result = evaluate(
             model,

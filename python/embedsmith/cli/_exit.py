@@ -29,7 +29,7 @@ from embedsmith.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import TextIO
 
 __all__ = ["EXIT_CODES_HELP", "ExitCode", "exit_code_of", "guarded", "print_error", "to_stdout"]
@@ -126,7 +126,7 @@ def _say(text: str) -> bool:
 
 
 @contextlib.contextmanager
-def guarded(*, debug: bool = False, kept: str = "") -> Iterator[None]:
+def guarded(*, debug: bool = False, kept: str | Callable[[], str] = "") -> Iterator[None]:
     """Turn an error of the block into one printed message and the exit code of its class.
 
     An error that embedsmith did not foresee is a bug: it keeps its traceback, and a code of its
@@ -137,8 +137,8 @@ def guarded(*, debug: bool = False, kept: str = "") -> Iterator[None]:
     debug : bool
         Print the traceback of foreseen errors too; the environment variable
         ``EMBEDSMITH_DEBUG=1`` does the same.
-    kept : str
-        What an interrupted command leaves and how to go on.
+    kept : str or callable
+        What an interrupted command leaves and how to go on; a callable looks when it happens.
 
     Raises
     ------
@@ -153,7 +153,8 @@ def guarded(*, debug: bool = False, kept: str = "") -> Iterator[None]:
         print_error(str(error))
         raise SystemExit(int(exit_code_of(error))) from None
     except KeyboardInterrupt:
-        _say(f"\ninterrupted. {kept}".rstrip() + "\n")
+        left = kept if isinstance(kept, str) else kept()
+        _say(f"\ninterrupted. {left}".rstrip() + "\n")
         if any(thread.name.startswith(_WORKERS) for thread in threading.enumerate()):
             # Given up by a second Ctrl-C. Python would wait for them before it ends: for a service
             # that hangs, minutes. What is kept is written such that it survives kill -9.

@@ -5,8 +5,6 @@ from __future__ import annotations
 import enum
 import json
 import shutil
-import sys
-import time
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,28 +12,28 @@ import typer
 
 from embedsmith._files import atomic_writer
 from embedsmith._phrases import counted
-from embedsmith.backends import load_encoder, resolve_spec
+from embedsmith.backends import Bm25, EmbeddingCache
 from embedsmith.cli._exit import EXIT_CODES_HELP, guarded, to_stdout
-from embedsmith.cli._model_options import (
-    MODEL_KINDS_HELP,
-    AllowDownload,
-    BatchSize,
-    CacheFolder,
-    Device,
-    DocumentPrompt,
-    MaxTokens,
-    NoCache,
-    Precision,
-    QueryPrompt,
-    TruncateDim,
-    TrustRemoteCode,
-)
+from embedsmith.cli._mining_stages import embedded_side, mining_queries
+from embedsmith.cli._model_options import MODEL_KINDS_HELP, ModelOptions
+from embedsmith.cli._open_model import asked_options, estimate_model, open_model
+from embedsmith.cli._option_group import with_option_groups
 from embedsmith.cli._options import folder_path, not_empty
+from embedsmith.cli._progress import progress_on_stderr
+from embedsmith.cli._service_options import ServiceOptions
+from embedsmith.cli._show import show_estimates
+from embedsmith.evaluation import Silent
 from embedsmith.exceptions import OutputError
 from embedsmith.mining import MinedNegatives, mine_hard_negatives
+from embedsmith.mining._data import as_mining_data
+from embedsmith.mining._settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from embedsmith._typing import Json
+    from embedsmith.backends import Encoder, Role
+    from embedsmith.mining._data import MiningData
 
 __all__ = ["MINE_EPILOG", "mine_command"]
 
@@ -51,7 +49,15 @@ DIR gets train.jsonl (or .parquet), negatives.jsonl (every negative with its ran
 why it was kept) and report.json (settings, fingerprint, counts, what each filter took, and every
 query that is short, with the reason). A query gets its negatives whenever the corpus holds them:
 filters act while it is searched. Positives, copies of them and near-duplicates are never negatives.
-Stop it as you like and give the command again: finished blocks of queries are kept until the end.
+Stop it as you like and give the command again: embeddings (unless --no-cache) and finished blocks
+of 2,048 queries are kept until the end.
+
+\b
+Lines of a file of pairs; the columns are named by --anchor and --positive:
+  {"anchor": "what is the monthly fee", "positive": "It is 5 euros."}
+
+Services (extra api; the host is said before a text leaves): --dry-run tells texts and price first,
+--max-cost stops before it costs more.
 
 """
     + MODEL_KINDS_HELP
@@ -61,7 +67,6 @@ Stop it as you like and give the command again: finished blocks of queries are k
     + EXIT_CODES_HELP
 )
 
-_LINE_EVERY_S = 10.0
 _SHORT_SHOWN = 5
 
 
@@ -97,6 +102,7 @@ class _Pool(str, enum.Enum):
     st = "st"
 
 
+@with_option_groups
 def mine_command(
     data: Annotated[str, typer.Argument(metavar="DATA", help="What to mine for.")],
     *,
@@ -208,17 +214,8 @@ def mine_command(
             metavar="N", min=1, help="Default: all processors granted.", show_default=False
         ),
     ] = None,
-    cache: CacheFolder = None,
-    no_cache: NoCache = False,
-    device: Device = "cpu",
-    batch_size: BatchSize = None,
-    max_tokens: MaxTokens = None,
-    truncate_dim: TruncateDim = None,
-    precision: Precision = None,
-    query_prompt: QueryPrompt = None,
-    document_prompt: DocumentPrompt = None,
-    trust_remote_code: TrustRemoteCode = False,
-    allow_download: AllowDownload = False,
+    models: ModelOptions,
+    services: ServiceOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
     debug: Annotated[
@@ -229,49 +226,12 @@ def mine_command(
     if model is None and (query_embeddings is None or corpus_embeddings is None):
         msg = "--model is missing; without it give --query-embeddings and --corpus-embeddings."
         raise typer.BadParameter(msg)
-    if cache is not None and no_cache:
-        msg = "--cache and --no-cache exclude each other; give one of them."
-        raise typer.BadParameter(msg)
-    typed: dict[str, Any] = {
-        "device": device,
-        "batch_size": batch_size,
-        "max_tokens": max_tokens,
-        "truncate_dim": truncate_dim,
-        "precision": precision,
-        "document_prompt": document_prompt,
-        "query_prompt": query_prompt,
-        "trust_remote_code": trust_remote_code,
-        "allow_download": allow_download,
-        "cache": False if no_cache else cache,
-    }
-    usual = (None, "cpu")
-    options = {
-        name: value
-        for name, value in typed.items()
-        if value not in usual and (value is not False or name == "cache")
-    }
-    shown = _Shown(quiet=quiet)
-    kept = f"Finished blocks are kept in {out}; the same command goes on from there."
-    with guarded(debug=debug, kept=kept):
-        encoder = None
-        if model is not None:
-            asked = ("device", "precision", "trust_remote_code", "allow_download")
-            chosen = resolve_spec(model, **{key: options[key] for key in asked if key in options})
-            if chosen is not None:
-                shown.note(f"{model} runs as {chosen.spec}: {chosen.reason}")
-            encoder = load_encoder(model if chosen is None else chosen.spec, **options)
-        _make(out)
-        blocks = out / "blocks"
-        mined = mine_hard_negatives(
-            not_empty(data),
-            encoder,
-            corpus=corpus,
-            query_embeddings=query_embeddings,
-            corpus_embeddings=corpus_embeddings,
-            anchor_column_name=anchor,
-            positive_column_name=positive,
-            split=split,
-            add_positives=add_positives,
+    options = asked_options(models, services)
+    shown = Silent() if quiet else progress_on_stderr()
+    blocks = out / "blocks"
+    with guarded(debug=debug, kept=lambda: _kept(None if model is None else models, blocks)):
+        # All that can be refused is refused before a folder is made or a model is opened.
+        settings = Settings(
             num_negatives=num_negatives,
             range_min=range_min,
             range_max=range_max,
@@ -284,14 +244,51 @@ def mine_command(
             shingle_similarity=shingles or None,
             sampling_strategy=strategy.value,
             seed=seed,
-            retrievers=("dense", "bm25") if bm25 else ("dense",),
-            cross_encoder=None if cross_encoder is None else _cross_encoder(cross_encoder),
-            pool=pool.value,
-            batch_size=batch_size,
-            checkpoint=blocks,
-            threads=threads,
-            progress=shown.progress,
         )
+        pairs = as_mining_data(
+            not_empty(data),
+            corpus=corpus,
+            anchor_column_name=anchor,
+            positive_column_name=positive,
+            split=split,
+            add_positives=add_positives,
+            refuse_equal=pool is _Pool.full,
+        )
+        if bm25:
+            Bm25()  # whose packages may be missing
+        teacher = None if cross_encoder is None else _cross_encoder(cross_encoder)
+        encoder = None if model is None else open_model(model, options, shown.note)
+        sides: dict[Role, Any] = {"query": query_embeddings, "document": corpus_embeddings}
+        if services.dry_run:
+            _estimate(pairs, encoder, sides, as_json=as_json)
+            return
+        _make(out)
+        if encoder is not None and query_embeddings is None and corpus_embeddings is None:
+            sides = {
+                "query": embedded_side(
+                    encoder, pairs.query_texts, "query", models.batch_size, shown
+                ),
+                "document": embedded_side(
+                    encoder, pairs.doc_texts, "document", models.batch_size, shown
+                ),
+            }
+        units = len(pairs.positives.rows) if margin_to is _MarginTo.each else len(pairs)
+        name = "embeddings" if encoder is None else encoder.name
+        with mining_queries(shown, name, units) as told:
+            mined = mine_hard_negatives(
+                pairs,
+                encoder,
+                query_embeddings=sides["query"],
+                corpus_embeddings=sides["document"],
+                **vars(settings),
+                retrievers=("dense", "bm25") if bm25 else ("dense",),
+                cross_encoder=teacher,
+                pool=pool.value,
+                batch_size=models.batch_size,
+                checkpoint=blocks,
+                threads=threads,
+                progress=told,
+            )
         train = out / f"train.{file_type.value}"
         written = mined.write(train, form.value, output_scores=scores)
         mined.write_negatives(out / "negatives.jsonl")
@@ -305,6 +302,31 @@ def mine_command(
                 if as_json
                 else _summary(mined, train, written)
             )
+
+
+def _kept(models: ModelOptions | None, blocks: Path) -> str:
+    """Return what an interrupted command leaves: what is on the disk, not what was meant to be."""
+    parts = []
+    if models is not None and not models.no_cache:
+        parts.append(f"embeddings made so far in {EmbeddingCache(models.cache).folder}")
+    finished = len(list(blocks.glob("*.npz")))
+    if finished:
+        parts.append(f"{counted(finished, 'finished block')} of queries in {blocks}")
+    if not parts:
+        return "Nothing was kept; the same command begins anew."
+    return f"Kept are {' and '.join(parts)}; the same command goes on from there."
+
+
+def _estimate(
+    pairs: MiningData, encoder: Encoder | None, sides: Mapping[Role, Any], *, as_json: bool
+) -> None:
+    """Print what the model would be asked: texts of the sides that have no embeddings."""
+    if encoder is None:
+        msg = "--dry-run is for --model, and none is given; name the model that would be asked."
+        raise typer.BadParameter(msg)
+    texts = {"query": pairs.query_texts or (), "document": pairs.doc_texts or ()}
+    asked = {role: () if sides[role] is not None else texts[role] for role in sides}
+    show_estimates([estimate_model(encoder, asked)], as_json=as_json)
 
 
 def _make(out: Path) -> None:
@@ -346,24 +368,3 @@ def _summary(mined: MinedNegatives, train: Path, written: int) -> str:
             break
         lines.append(f"  {one}")
     return "\n".join(lines)
-
-
-class _Shown:
-    """Progress on stderr: a line every ten seconds."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-        self._spoken = time.monotonic()
-
-    def note(self, text: str) -> None:
-        """Say one thing."""
-        if not self._quiet:
-            sys.stderr.write(f"{text}\n")
-            sys.stderr.flush()
-
-    def progress(self, done: int, total: int) -> None:
-        """Show how far it is."""
-        now = time.monotonic()
-        if now - self._spoken >= _LINE_EVERY_S:
-            self._spoken = now
-            self.note(f"mining, {done:,} of {total:,} queries")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, cast
 
@@ -9,20 +10,7 @@ import typer
 
 from embedsmith.backends.api import ApiOptions
 
-__all__ = [
-    "AllowHttp",
-    "BaseUrl",
-    "Dimensions",
-    "DocumentInputType",
-    "DryRun",
-    "InFlight",
-    "MaxCost",
-    "Offline",
-    "Prices",
-    "QueryInputType",
-    "Truncate",
-    "api_options",
-]
+__all__ = ["AllowHttp", "BaseUrl", "InFlight", "Offline", "Prices", "ServiceOptions"]
 
 _TRUNCATE = ("NONE", "START", "END")
 
@@ -43,24 +31,6 @@ BaseUrl: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
-Dimensions: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        help="Columns to ask a service for. Default: all.",
-        show_default=False,
-    ),
-]
-MaxCost: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        metavar="DOLLARS",
-        help="Stop before services have cost more than this, all models together; what was "
-        "embedded is kept. Default: no limit.",
-        show_default=False,
-    ),
-]
 Prices: TypeAlias = Annotated[
     Path | None,
     typer.Option(
@@ -73,13 +43,6 @@ Offline: TypeAlias = Annotated[
     bool,
     typer.Option("--offline", help="Refuse services and downloads; so does EMBEDSMITH_OFFLINE=1."),
 ]
-DryRun: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--dry-run",
-        help="Print texts, tokens and price of each model, and send, embed and write nothing.",
-    ),
-]
 InFlight: TypeAlias = Annotated[
     int, typer.Option(metavar="N", min=1, help="Requests to a service at once.")
 ]
@@ -91,53 +54,75 @@ AllowHttp: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
-QueryInputType: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="What a service is told about queries. Default: search_query for Cohere.",
-        show_default=False,
-    ),
-]
-DocumentInputType: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="What a service is told about documents. Default: search_document for Cohere.",
-        show_default=False,
-    ),
-]
-Truncate: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        callback=_truncate,
-        help="NONE, START or END: what Cohere does to texts that are too long.",
-    ),
-]
 
 
-def api_options(
-    *,
-    in_flight: int,
-    prices: Path | None,
-    allow_http: str | None,
-    query_input_type: str | None,
-    document_input_type: str | None,
-    truncate: str,
-) -> ApiOptions:
-    """Return how services are asked, as it was typed.
+@dataclass(frozen=True)
+class ServiceOptions:
+    """Where services are, what they may cost, how they are asked; fields are options."""
 
-    Parameters
-    ----------
-    in_flight, prices, allow_http, query_input_type, document_input_type, truncate
-        As ``ApiOptions`` takes them.
-    """
-    return ApiOptions(
-        in_flight=in_flight,
-        prices=prices,
-        allow_http=allow_http,
-        query_input_type=query_input_type,
-        document_input_type=document_input_type,
-        truncate=cast("Any", truncate),
-    )
+    base_url: BaseUrl = None
+    dimensions: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Columns to ask a service for. Default: all.",
+            show_default=False,
+        ),
+    ] = None
+    max_cost: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DOLLARS",
+            help="Stop before services have cost more than this, all models together; what was "
+            "embedded is kept. Default: no limit.",
+            show_default=False,
+        ),
+    ] = None
+    prices: Prices = None
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print texts, tokens and price of each model, and send, embed and write nothing.",
+        ),
+    ] = False
+    offline: Offline = False
+    in_flight: InFlight = ApiOptions.in_flight
+    query_input_type: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What a service is told about queries. Default: search_query for Cohere.",
+            show_default=False,
+        ),
+    ] = None
+    document_input_type: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What a service is told about documents. Default: search_document for Cohere.",
+            show_default=False,
+        ),
+    ] = None
+    truncate: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            callback=_truncate,
+            help="NONE, START or END: what Cohere does to texts that are too long.",
+        ),
+    ] = "NONE"
+    allow_http: AllowHttp = None
+
+    @property
+    def api(self) -> ApiOptions:
+        """How services are asked."""
+        return ApiOptions(
+            in_flight=self.in_flight,
+            prices=self.prices,
+            allow_http=self.allow_http,
+            query_input_type=self.query_input_type,
+            document_input_type=self.document_input_type,
+            truncate=cast("Any", self.truncate),
+        )

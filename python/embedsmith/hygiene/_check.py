@@ -11,7 +11,7 @@ from embedsmith._validate import as_count, as_number
 from embedsmith.exceptions import ShapeError
 from embedsmith.hygiene._coverage import coverage_of
 from embedsmith.hygiene._duplicates import duplicate_findings
-from embedsmith.hygiene._embedded import Embeddings
+from embedsmith.hygiene._embedded import Embeddings, as_encoded
 from embedsmith.hygiene._finding import DataCheck
 from embedsmith.hygiene._labels import label_findings
 from embedsmith.hygiene._language import Languages
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Mapping, Sequence
 
-    from embedsmith.backends import Encoder
+    from embedsmith.backends import Encoder, Role
     from embedsmith.datasets import Corpus, Dataset
     from embedsmith.hygiene._finding import Leakage
     from embedsmith.hygiene._listed import Listed
     from embedsmith.hygiene._scores import PairScores
     from embedsmith.hygiene._stages import StageProgress
 
-__all__ = ["check_data"]
+__all__ = ["check_data", "texts_to_embed"]
 
 
 def check_data(
@@ -220,6 +220,22 @@ def _named(tests: list[TrainingData]) -> list[TrainingData]:
     return made
 
 
+def texts_to_embed(
+    training: TrainingData,
+    evaluation: Sequence[Dataset | TrainingData | str | os.PathLike[str]],
+    *,
+    corpus: Corpus | str | os.PathLike[str] | None,
+    evaluation_split: str,
+) -> dict[Role, list[str]]:
+    """Return what `check_data` with these arguments would have an encoder embed."""
+    tests = [TrainingData.of(source, evaluation_split) for source in evaluation]
+    queries, passages = _said(training, tests, passages_of(training, corpus)[0])
+    return {
+        "query": [as_encoded(text) for texts in queries for text in texts],
+        "document": [as_encoded(text) for texts in passages for text in texts],
+    }
+
+
 def _embedded(
     encoder: Encoder,
     data: TrainingData,
@@ -227,15 +243,20 @@ def _embedded(
     passages: Listed,
     stages: Stages,
 ) -> Embeddings:
+    return Embeddings(encoder, *_said(data, tests, passages), stages)
+
+
+def _said(
+    data: TrainingData, tests: Sequence[TrainingData], passages: Listed
+) -> tuple[list[Sequence[str]], list[Sequence[str]]]:
+    """Return the queries and the passages of all sets."""
     touched = {pair.passage for pair in data.pairs}
-    said = [
+    answers = [
         [test.passage_texts[pair.passage] for pair in test.pairs if pair.relevant] for test in tests
     ]
-    return Embeddings(
-        encoder,
+    return (
         [data.query_texts, *(test.query_texts for test in tests)],
-        [passages.texts, [data.passage_texts[place] for place in sorted(touched)], *said],
-        stages,
+        [passages.texts, [data.passage_texts[place] for place in sorted(touched)], *answers],
     )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from embedsmith.hygiene._same_text import Distinct
     from embedsmith.hygiene._stages import Stages
 
-__all__ = ["Embeddings", "cosines"]
+__all__ = ["Embeddings", "as_encoded", "cosines"]
 
 _ROWS = 8192
 
@@ -70,10 +70,10 @@ class Embeddings:
 
     def _rows(self, role: Role, texts: Sequence[str]) -> I64Array:
         row_of = self._of[role].row_of
-        return np.fromiter((row_of[_whole(text)] for text in texts), np.int64, len(texts))
+        return np.fromiter((row_of[as_encoded(text)] for text in texts), np.int64, len(texts))
 
 
-def _whole(text: str) -> str:
+def as_encoded(text: str) -> str:
     """Return a text that an encoder takes: half a character, which is reported, becomes a mark."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
@@ -84,7 +84,7 @@ def _embedded(
     row_of: dict[str, int] = {}
     for texts in lists:
         for text in texts:
-            row_of.setdefault(_whole(text), len(row_of))
+            row_of.setdefault(as_encoded(text), len(row_of))
     what = "queries" if role == "query" else "passages"
     with stages.stage(f"{encoder.name}: embedding {what}", len(row_of)) as done:
         made = encoder.encode(list(row_of), role=role, progress=done)

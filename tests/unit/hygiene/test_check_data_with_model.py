@@ -256,7 +256,7 @@ def test_the_command_takes_a_model_and_a_corpus(
     train = lines(tmp_path / "a.jsonl", {"query": "fee of the account", "positive": FEE})
     corpus = lines(tmp_path / "c.jsonl", {"_id": "1", "text": FEE}, {"_id": "2", "text": LOAN})
     monkeypatch.setattr(
-        "embedsmith.cli._check_data.load_encoder", lambda *_, **__: FakeEncoder(64, max_tokens=8)
+        "embedsmith.cli._open_model.load_encoder", lambda *_, **__: FakeEncoder(64, max_tokens=8)
     )
     command = ["check-data", str(train), "--corpus", str(corpus), "--model", "native:any", "-q"]
     with pytest.raises(SystemExit) as end:
