@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["near_by_cosine", "near_by_shingles"]
 
-_PAIRS = 2_048
+_PAIRS = 1_024
 
 
 def near_by_cosine(

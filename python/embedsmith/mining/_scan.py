@@ -35,6 +35,8 @@ _DEEPER = 4
 _WIDEST = 2_048
 # Rows of all queries together that one search returns: some 100 MB, with what is known of them.
 PLACES = 1 << 20
+# Queries that are judged together, which bounds what that takes.
+_JUDGED = 4_096
 
 
 @dataclass(frozen=True)
@@ -99,20 +101,24 @@ class Scan:
             )
             if not depth:
                 self._count_above(found, wanted, hits.above)
-            rows = hits.rows
-            ranks = (hits.above + depth)[:, None] + np.arange(rows.shape[1])
-            if limit is not None:
-                rows = np.where(ranks < limit, rows, -1)
-            self._judge(wanted, found, pending, pending, rows=rows, scores=hits.exact, ranks=ranks)
-            depth += rows.shape[1]
-            last = np.where(rows >= 0, hits.exact, np.inf).min(axis=1)
+            lowest = np.empty(len(pending))
+            for first in range(0, len(pending), _JUDGED):
+                part = slice(first, first + _JUDGED)
+                rows, scores = hits.rows[part], hits.exact[part]
+                ranks = (hits.above[part] + depth)[:, None] + np.arange(rows.shape[1])
+                if limit is not None:
+                    rows = np.where(ranks < limit, rows, -1)
+                places = pending[part]
+                self._judge(wanted, found, places, places, rows=rows, scores=scores, ranks=ranks)
+                lowest[part] = np.where(rows >= 0, scores, np.inf).min(axis=1)
+            depth += hits.rows.shape[1]
             over = hits.rows[:, -1] < 0
             total = hits.above + depth - (hits.rows < 0).sum(axis=1)
-            self._end(found, pending, last=last, over=over, total=total)
+            self._end(found, pending, lowest=lowest, over=over, total=total)
             left = np.flatnonzero(found.ended[pending] < 0)
             pending = pending[left]
             if pending.size:
-                offsets = np.arange(len(left) + 1) * rows.shape[1]
+                offsets = np.arange(len(left) + 1) * hits.rows.shape[1]
                 seen = seen.take(left).joined(RowLists(offsets, hits.rows[left].reshape(-1)))
                 width = min(width * _DEEPER, _WIDEST, max(PLACES // pending.size, width))
         return found
@@ -141,18 +147,18 @@ class Scan:
         found: Found,
         pending: I64Array,
         *,
-        last: F64Array,
+        lowest: F64Array,
         over: BoolArray,
         total: I64Array,
     ) -> None:
-        """Note why queries are at an end: ``total`` rows were seen, the ``last`` scores so."""
+        """Note why queries are at an end: ``total`` rows were seen, down to ``lowest``."""
         floor, limit = self.settings.min_score, self.settings.range_max
         never = np.zeros(len(pending), dtype=bool)
         reached = never if limit is None else total >= limit
         reasons = {
             "enough": found.counts[pending] >= found.rows.shape[1],
             "corpus": over & ~reached,
-            "min_score": never if floor is None else last < floor,
+            "min_score": never if floor is None else lowest < floor,
             "range_max": reached,
         }
         codes = [ENDED.index(name) for name in reasons]
