@@ -5,20 +5,27 @@ at least 5 % below the positive's score. ``embedsmith`` is the default, which be
 near-duplicates of the positive and goes on until every query has its negatives;
 ``embedsmith-st-pool`` looks at the passages that sentence-transformers looks at, and gives its
 rows. The peers get a model that looks its vectors up, so that no time is spent on embedding.
+
+``test_projection`` times growing runs, fits ``Q (a + b N)`` to them, and says beside what was
+measured what the fit gives for MS MARCO's passages.
 """
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from benches.engines import THREADS
+from benches.records import rounded
 from benches.vectors import Vectors, scaled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pytest_benchmark.fixture import BenchmarkFixture
 
     from benches.conftest import Bench
     from benches.vectors import VectorFiles
@@ -35,6 +42,13 @@ ENGINES = (
     "embedsmith",
 )
 
+# Queries and passages of runs that are timed once, and of the largest one. Blocks of queries are
+# full, as nearly all are of a large run: each block costs one coding of the corpus.
+BLOCK = 20_480
+GROWING = ((BLOCK, 200_000), (2 * BLOCK, 200_000), (BLOCK, 500_000), (BLOCK, 1_000_000))
+LARGEST = (BLOCK, 2_000_000)
+MS_MARCO = (500_000, 8_841_823)
+
 
 def positives_of(queries: np.ndarray, corpus: np.ndarray) -> np.ndarray:
     """Return one passage for each query: some are easy to find, some are not."""
@@ -45,10 +59,10 @@ def positives_of(queries: np.ndarray, corpus: np.ndarray) -> np.ndarray:
     return own
 
 
-def ours(vectors: Vectors, pool: Any) -> Mined:
+def miner(queries: np.ndarray, corpus: np.ndarray, pool: Any) -> Mined:
+    """Return a call that mines and counts how many queries have 0, 1, ... negatives."""
     import embedsmith as es
 
-    queries, corpus = vectors.load()
     positives = positives_of(queries, corpus)
 
     def mine() -> Any:
@@ -64,6 +78,47 @@ def ours(vectors: Vectors, pool: Any) -> Mined:
         return np.bincount((mined.rows >= 0).sum(axis=1), minlength=NEGATIVES + 1)
 
     return mine
+
+
+def ours(vectors: Vectors, pool: Any) -> Mined:
+    return miner(*vectors.load(), pool)
+
+
+def growing(vectors: Vectors) -> Mined:
+    """Time the smaller runs; return the largest as a call, which returns their times."""
+    queries, corpus = vectors.load()
+    measured: list[float] = []
+    for n_queries, n_docs in GROWING:
+        mine = miner(queries[: scaled(n_queries)], corpus[: scaled(n_docs)], "full")
+        if not measured:
+            mine()  # loads what is loaded once
+        began = time.perf_counter()
+        mine()
+        measured.append(time.perf_counter() - began)
+    mine = miner(queries[: scaled(LARGEST[0])], corpus, "full")
+
+    def largest() -> list[float]:
+        mine()
+        return measured
+
+    return largest
+
+
+def projection(sizes: list[tuple[int, int]], seconds: list[float]) -> dict[str, Any]:
+    """Return ``per_query_s`` and ``per_pair_s`` of the runs, and what they give for MS MARCO."""
+    terms = np.array([[n_queries, n_queries * n_docs] for n_queries, n_docs in sizes], dtype=float)
+    taken = np.array(seconds)
+    # Every run counts by its share that is off, as the small ones would not by seconds.
+    fit, *_ = np.linalg.lstsq(terms / taken[:, None], np.ones(len(taken)), rcond=None)
+    n_queries, n_docs = MS_MARCO
+    return {
+        "per_query_s": float(fit[0]),
+        "per_pair_s": float(fit[1]),
+        "worst_relative_error": float(np.abs(terms @ fit / taken - 1).max()),
+        "queries": n_queries,
+        "docs": n_docs,
+        "seconds": float(n_queries * (fit[0] + fit[1] * n_docs)),
+    }
 
 
 def theirs(vectors: Vectors, use_faiss: bool) -> Mined:
@@ -144,3 +199,33 @@ def test_mine(bench: Bench, vector_files: VectorFiles, engine: str) -> None:
     # How many queries have 0, 1, 2 and all 3 negatives.
     if engine == "embedsmith":
         assert counts[:NEGATIVES].sum() == 0
+
+
+def test_projection(bench: Bench, benchmark: BenchmarkFixture, vector_files: VectorFiles) -> None:
+    vectors = vector_files("clustered", scaled(GROWING[1][0]), scaled(LARGEST[1]), DIM)
+    sizes = [(scaled(n_queries), scaled(n_docs)) for n_queries, n_docs in (*GROWING, LARGEST)]
+    n_queries, n_docs = sizes[-1]
+    seconds = bench(
+        growing,
+        vectors,
+        engine="embedsmith",
+        baseline="sentence-transformers",
+        shape={"queries": n_queries, "docs": n_docs, "dim": DIM},
+        dtype="float32",
+        threads=THREADS,
+        k=NEGATIVES,
+        data="clustered",
+        operations=2.0 * n_queries * n_docs * DIM,
+        rounds=1,
+    )
+    seconds = [*seconds, benchmark.stats.stats.median]
+    benchmark.extra_info["measured"] = [
+        {"queries": n_queries, "docs": n_docs, "seconds": rounded(taken)}
+        for (n_queries, n_docs), taken in zip(sizes, seconds, strict=True)
+    ]
+    fitted = projection(sizes, seconds)
+    benchmark.extra_info["extrapolated"] = {
+        name: rounded(value) if isinstance(value, float) else value
+        for name, value in fitted.items()
+    }
+    assert fitted["per_pair_s"] > 0

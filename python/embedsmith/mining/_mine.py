@@ -147,7 +147,8 @@ def mine_hard_negatives(
     batch_size : int, optional
         Texts, or pairs of a cross-encoder, per forward pass.
     checkpoint : path, optional
-        Folder that keeps finished blocks of queries; the same call goes on from there.
+        Folder that keeps finished blocks of queries; the same call goes on from there. It knows
+        embeddings, texts and a cross-encoder's weights by their bytes, a function by its name.
     threads : int, optional
         As in :func:`embedsmith.topk`.
     progress : callable, optional

@@ -36,6 +36,8 @@ def identity_of(miner: Miner, pool: str, retrievers: tuple[str, ...], *, hashed:
         "cross_encoder": None if miner.teacher is None else miner.teacher.name,
     }
     if hashed:
+        if miner.teacher is not None:
+            found["cross_encoder_sha256"] = miner.teacher.weights_sha256()
         digest = hashlib.sha256(miner.embeddings.queries.data)
         for _, block in miner.embeddings.corpus.blocks():
             digest.update(np.ascontiguousarray(block).data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,6 +56,22 @@ class Teacher:
             self._known.update(zip(part, values.tolist(), strict=True))
         self.n_scored += len(new)
         return np.array([self._known[pair] for pair in pairs], dtype=np.float64)
+
+    def weights_sha256(self) -> str | None:
+        """Return what tells this model from others of its class; None for what has no weights."""
+        state_dict = getattr(self._model, "state_dict", None)
+        if not callable(state_dict):
+            state_dict = getattr(getattr(self._model, "model", None), "state_dict", None)
+        if not callable(state_dict):
+            return None
+        digest = hashlib.sha256(str(getattr(self._model, "max_length", None)).encode())
+        for name, tensor in sorted(state_dict().items()):
+            values = tensor.detach().cpu().contiguous()
+            digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+            # numpy knows no bfloat16, and float32 holds every one.
+            wide = values.float() if str(values.dtype) == "torch.bfloat16" else values
+            digest.update(wide.numpy().tobytes())
+        return digest.hexdigest()
 
     def forget(self) -> None:
         """Drop the scores of queries that are done."""

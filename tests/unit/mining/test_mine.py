@@ -293,6 +293,32 @@ def test_a_run_that_was_stopped_goes_on_and_ends_alike(
         es.mine_hard_negatives(**how, num_negatives=2)
 
 
+def test_another_cross_encoder_of_the_same_class_gets_no_block_of_the_first(
+    tmp_path: Path,
+) -> None:
+    torch = pytest.importorskip("torch")
+
+    class Judge:
+        def __init__(self, model: Any) -> None:
+            self.model = model
+
+        def predict(self, pairs: list[tuple[str, str]], **_: object) -> list[float]:
+            lengths = torch.tensor([[float(len(passage))] for _, passage in pairs])
+            scores = self.model(lengths.to(self.model.weight.dtype)).detach()[:, 0]
+            return [float(score) for score in scores]
+
+    torch.manual_seed(0)
+    first, second, half = (Judge(torch.nn.Linear(1, 1)) for _ in range(3))
+    half.model = half.model.bfloat16()
+    how: dict[str, Any] = {"num_negatives": 1, "checkpoint": tmp_path / "blocks"}
+    wanted = mine(cross_encoder=first, **how)
+    assert (mine(cross_encoder=first, **how).rows == wanted.rows).all()
+    with pytest.raises(DataError, match="another run; they differ in cross_encoder_sha256"):
+        mine(cross_encoder=second, **how)
+    with pytest.raises(DataError, match="cross_encoder_sha256"):
+        mine(cross_encoder=half, **how)
+
+
 _KILLED = """
 import os, signal, sys
 import numpy as np
