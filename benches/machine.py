@@ -27,15 +27,18 @@ LIBRARIES = (
     "bm25s",
     "embedsmith",
     "faiss-cpu",
+    "fastembed",
     "ir-measures",
     "ml_dtypes",
     "numpy",
+    "onnxruntime",
     "pandas",
     "pytrec-eval-terrier",
     "ranx",
     "scikit-learn",
     "scipy",
     "sentence-transformers",
+    "tokenizers",
     "torch",
 )
 # The flags that decide which kernel a library picks.

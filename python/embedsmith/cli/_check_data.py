@@ -6,14 +6,19 @@ import enum
 import json
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads the types of a command
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from embedsmith._deps import require
 from embedsmith.cli._exit import EXIT_CODES_HELP, ExitCode, guarded, to_stdout
 from embedsmith.cli._model_options import MODEL_KINDS_HELP, ModelOptions
-from embedsmith.cli._open_model import asked_options, estimate_model, kept_embeddings, open_model
+from embedsmith.cli._open_model import (
+    asked_options,
+    estimate_model,
+    kept_embeddings,
+    open_cross_encoder,
+    open_model,
+)
 from embedsmith.cli._option_group import with_option_groups
 from embedsmith.cli._service_options import ServiceOptions
 from embedsmith.cli._show import show_estimates
@@ -179,7 +184,7 @@ def check_data_command(
             evaluation or [],
             corpus=corpus,
             encoder=encoder,
-            teacher=None if cross_encoder is None else _cross_encoder(cross_encoder),
+            teacher=None if cross_encoder is None else open_cross_encoder(cross_encoder),
             languages=None if languages is None else [one.strip() for one in languages.split(",")],
             split=split,
             evaluation_split=eval_split,
@@ -218,8 +223,3 @@ def _limits(given: list[str]) -> dict[str, float]:
             raise typer.BadParameter(msg) from error
         limits |= {name: number} if name else {"queries": number, "pairs": number}
     return limits
-
-
-def _cross_encoder(name: str) -> Any:
-    library: Any = require("sentence_transformers", extra="st", feature="A cross-encoder")
-    return library.CrossEncoder(name, device="cpu", local_files_only=True)

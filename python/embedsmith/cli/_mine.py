@@ -16,7 +16,7 @@ from embedsmith.backends import Bm25, EmbeddingCache
 from embedsmith.cli._exit import EXIT_CODES_HELP, guarded, to_stdout
 from embedsmith.cli._mining_stages import embedded_side, mining_queries
 from embedsmith.cli._model_options import MODEL_KINDS_HELP, ModelOptions
-from embedsmith.cli._open_model import asked_options, estimate_model, open_model
+from embedsmith.cli._open_model import asked_options, estimate_model, open_cross_encoder, open_model
 from embedsmith.cli._option_group import with_option_groups
 from embedsmith.cli._options import folder_path, not_empty
 from embedsmith.cli._progress import progress_on_stderr
@@ -256,7 +256,7 @@ def mine_command(
         )
         if bm25:
             Bm25()  # whose packages may be missing
-        teacher = None if cross_encoder is None else _cross_encoder(cross_encoder)
+        teacher = None if cross_encoder is None else open_cross_encoder(cross_encoder)
         encoder = None if model is None else open_model(model, options, shown.note)
         sides: dict[Role, Any] = {"query": query_embeddings, "document": corpus_embeddings}
         if services.dry_run:
@@ -335,13 +335,6 @@ def _make(out: Path) -> None:
     except OSError as error:
         msg = f"{out} cannot be made: {error.strerror or error}. Choose another place."
         raise OutputError(msg) from error
-
-
-def _cross_encoder(name: str) -> Any:
-    from embedsmith._deps import require  # noqa: PLC0415 - only for a cross-encoder
-
-    library: Any = require("sentence_transformers", extra="st", feature="A cross-encoder")
-    return library.CrossEncoder(name, device="cpu", local_files_only=True)
 
 
 def _summary(mined: MinedNegatives, train: Path, written: int) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from embedsmith._deps import require
 from embedsmith.backends import EmbeddingCache, load_encoder, resolve_spec
 from embedsmith.backends.api import ApiOptions
 from embedsmith.backends.api._estimate import estimate
 from embedsmith.evaluation import CostEstimate
+from embedsmith.exceptions import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +18,14 @@ if TYPE_CHECKING:
     from embedsmith.cli._model_options import ModelOptions
     from embedsmith.cli._service_options import ServiceOptions
 
-__all__ = ["asked_options", "estimate_model", "kept_embeddings", "open_model", "resolved"]
+__all__ = [
+    "asked_options",
+    "estimate_model",
+    "kept_embeddings",
+    "open_cross_encoder",
+    "open_model",
+    "resolved",
+]
 
 _RESOLVING = ("device", "precision", "trust_remote_code", "allow_download")
 
@@ -115,3 +124,22 @@ def kept_embeddings(models: ModelOptions) -> str:
         return "Nothing was written: --no-cache keeps no embeddings."
     folder = EmbeddingCache(models.cache).folder
     return f"Embeddings made so far are kept in {folder}; the same command goes on from there."
+
+
+def open_cross_encoder(name: str) -> Any:
+    """Open a CrossEncoder of sentence-transformers that is on this machine.
+
+    Parameters
+    ----------
+    name : str
+        A folder, or a name in the local hub cache.
+    """
+    library: Any = require("sentence_transformers", extra="st", feature="A cross-encoder")
+    try:
+        return library.CrossEncoder(name, device="cpu", local_files_only=True)
+    except OSError as error:
+        msg = (
+            f"There is no cross-encoder {name!r}: no such folder or entry of the local hub cache. "
+            f"Name a folder; or, with a network: hf download {name}."
+        )
+        raise ModelError(msg) from error
