@@ -39,20 +39,17 @@ def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
 
     Examples
     --------
-    >>> from dataclasses import dataclass
-    >>> from typing import Annotated
-    >>> import inspect, typer
-    >>> @dataclass(frozen=True)
-    ... class Where:
-    ...     city: Annotated[str, typer.Option(help="Where to.")] = "Oslo"
-    ...     by_rail: Annotated[bool, typer.Option("--by-rail")] = False
-    >>> @with_option_groups
-    ... def travel(who: str, *, where: Where, quiet: bool = False) -> None:
-    ...     print(who, where)
-    >>> list(inspect.signature(travel).parameters)
-    ['who', 'city', 'by_rail', 'quiet']
-    >>> travel("Ann", by_rail=True)
-    Ann Where(city='Oslo', by_rail=True)
+    ::
+
+        @dataclass(frozen=True)
+        class Where:
+            city: Annotated[str, typer.Option(help="Where to.")] = "Oslo"
+            by_rail: Annotated[bool, typer.Option("--by-rail")] = False
+
+        @app.command("travel")
+        @with_option_groups
+        def travel(who: str, *, where: Where, quiet: bool = False) -> None:
+            ... # options: --city, --by-rail and --quiet
     """
     signature = inspect.signature(command, eval_str=True)
     groups: dict[str, Any] = {

@@ -11,9 +11,9 @@ import pytest
 
 torch: Any = pytest.importorskip("torch", reason="needs the extra 'st'")
 
-from embedsmith._core import available_isas  # noqa: E402
 from embedsmith.backends import _torch_forward, _torch_products  # noqa: E402
 from embedsmith.backends._torch_products import (  # noqa: E402
+    LARGEST_ERROR,
     Products,
     fast_products,
     may_be_slow,
@@ -48,13 +48,13 @@ def test_products_that_torch_computes_in_bfloat16_are_found_out() -> None:
     before = state()
     found = measured_products(torch.get_num_threads())
     assert state() == before
-    if not {"avx512bf16", "amx"}.intersection(available_isas()):
-        pytest.skip("no bfloat16 on this CPU, where the setting is exact")
+    if found.error <= LARGEST_ERROR:
+        assert found.gain is not None
+        pytest.skip("torch does not compute in bfloat16 for this setting on this CPU")
     # Not by their speed: they are several times as fast.
     assert 1e-4 < found.error < 1e-2
     assert found.gain is None
     assert not worth_it(found)
-    assert not may_be_slow()
 
 
 def _fails_inside() -> None:
@@ -91,19 +91,18 @@ def test_the_last_thread_to_leave_puts_the_setting_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "isas", "slow"),
+    ("name", "slow"),
     [
-        ("AMD EPYC 7763 64-Core Processor", ("scalar", "avx2"), True),
-        ("AMD EPYC 9654", ("scalar", "avx2", "avx512bf16"), False),
-        ("Intel(R) Xeon(R) Platinum 8259CL", ("scalar", "avx2", "avx512"), False),
+        ("AMD EPYC 7763 64-Core Processor", True),
+        ("AMD EPYC 9654", True),
+        ("Intel(R) Xeon(R) Platinum 8259CL", False),
     ],
 )
 def test_torch_is_measured_only_where_its_products_may_be_slow(
-    name: str, isas: tuple[str, ...], slow: bool, monkeypatch: pytest.MonkeyPatch
+    name: str, slow: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(_torch_products, "processor_name", lambda: name)
-    monkeypatch.setattr(_torch_products, "available_isas", lambda: isas)
     assert may_be_slow() is slow
     monkeypatch.setattr(_torch_forward, "measured_products", lambda _: Products(2e-6, 1.9))
     assert _torch_forward.products_setting() == ("medium" if slow else None)
