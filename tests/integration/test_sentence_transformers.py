@@ -328,12 +328,12 @@ def test_the_setting_of_products_is_told_and_put_back(
 ) -> None:
     import torch
 
-    monkeypatch.setattr(backend, "products_setting", lambda: "medium")
+    monkeypatch.setattr(backend, "may_be_slow", lambda: True)
     monkeypatch.setattr(_torch_forward, "products_setting", lambda: "medium")
     before = torch.get_float32_matmul_precision()
     seen = []
     encoder = SentenceTransformerEncoder(folder)
-    assert encoder.producer["float32_matmul_precision"] == "medium"
+    assert encoder.producer["float32_matmul_precision"] == "medium where exact and faster"
     encoder.model[0].register_forward_hook(
         lambda *_: seen.append(torch.get_float32_matmul_precision())
     )

@@ -25,10 +25,10 @@ from embedsmith.backends._torch_forward import (
     TorchForward,
     check_precision,
     out_of_memory,
-    products_setting,
     reads_ids,
     table_rows,
 )
+from embedsmith.backends._torch_products import may_be_slow
 from embedsmith.exceptions import ModelError
 
 if TYPE_CHECKING:
@@ -187,11 +187,12 @@ class SentenceTransformerEncoder(EncodesInBatches):
     @cached_property
     def producer(self) -> Json:
         """What decides the last bits of a vector: device, batch size, versions of libraries."""
-        on_cpu = self.device == "cpu" and self.precision == "fp32"
-        setting = products_setting() if on_cpu else None
+        # Measured only with the model: what a cache answers needs no torch.
+        measured = self.device == "cpu" and self.precision == "fp32" and may_be_slow()
+        setting = {"float32_matmul_precision": "medium where exact and faster"}
         return {
             "device": self.device.split(":")[0],
-            **({} if setting is None else {"float32_matmul_precision": setting}),
+            **(setting if measured else {}),
             "batch_size": self.batch_size,
             "token_budget": self.token_budget,
             **{name: metadata.version(name) for name in _LIBRARIES},
